@@ -1,0 +1,105 @@
+"""A technique: one way out of a container, as data that other rooms interpret."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from holdfast.model.change import Change
+from holdfast.model.facts import Fact
+from holdfast.model.logic import Expr
+from holdfast.model.truth import Truth
+
+Situation = dict[Fact[Any], object]
+"""Bare answers, for examples and sample events."""
+
+
+def unseen(situation: Situation, *facts: Fact[Any]) -> Situation:
+    """Return the situation with some questions unanswered."""
+    return {fact: value for fact, value in situation.items() if fact not in facts}
+
+
+class Evidence(Enum):
+    """Where the knowledge comes from."""
+
+    SOURCE = "S"
+    DEDUCED = "D"
+    COMMON_KNOWLEDGE = "K"
+
+
+class DrillClass(Enum):
+    """How far a harmless attempt can go."""
+
+    D3 = "canary only, no global effect"
+    D2 = "changes a global setting for a moment; only in a disposable virtual machine"
+    D1 = "surface probe only"
+    D0 = "never run"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One harmless act of a drill, from a closed set."""
+
+    act: str
+    args: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A situation and the verdict that must come out of it.
+
+    Attributes:
+        title: What the situation is.
+        facts: Bare answers; a fact that is not named is unknown.
+        verdict: What ``exposed_when`` must say.
+    """
+
+    title: str
+    facts: Mapping[Fact[Any], object]
+    verdict: Truth
+
+
+@dataclass(frozen=True, slots=True)
+class Technique:
+    """One way out.
+
+    Attributes:
+        title: One line, a person's words.
+        row: Number of the row in the public list of escapes that this file answers.
+        attack: MITRE ATT&CK ids.
+        since: Version of Holdfast that had it first.
+        evidence: How the knowledge was come by.
+        confirmed: A drill has shown that prediction and reality agree. False for deduced and common knowledge
+            until then.
+        exposed_when: The condition over effective facts.
+        gives: What the attacker has afterwards: goals (``reach.*``) or facts that open other techniques.
+        closed_by: Changes that each end it. Proved: applied to every exposed example, the verdict is NO.
+        seen_as: How it looks at run time, as a condition over event facts; NEVER where it makes no call to see.
+        seen_sample: Bare event facts on which ``seen_as`` fires; empty only where ``seen_as`` is NEVER.
+        drill_class: How far a harmless attempt can go.
+        drill: The attempt.
+        examples: At least one YES, one NO and one UNKNOWN.
+        sources: Addresses a reader can open.
+        id: The file's name with ``-``; set by the loader.
+        page: The file's docstring; set by the loader.
+    """
+
+    title: str
+    row: int
+    attack: tuple[str, ...]
+    evidence: Evidence
+    exposed_when: Expr
+    gives: tuple[Change, ...]
+    closed_by: tuple[Change, ...]
+    seen_as: Expr
+    seen_sample: Mapping[Fact[Any], object]
+    drill_class: DrillClass
+    examples: tuple[Example, ...]
+    sources: tuple[str, ...]
+    drill: tuple[Step, ...] = ()
+    confirmed: bool = False
+    since: str = "0.1"
+    id: str = ""
+    page: str = ""

@@ -1,0 +1,64 @@
+"""What the host's kernel and its settings are."""
+
+from __future__ import annotations
+
+from holdfast.model.facts import Fact
+from holdfast.model.values import Members
+
+KERNEL_RELEASE: Fact[str] = Fact("host.kernel_release", str, "As uname(2) prints it.")
+KERNEL_VERSION: Fact[tuple[int, ...]] = Fact(
+    "host.kernel_version", tuple, "Leading numbers of the release: (6, 1, 90)."
+)
+CGROUP_VERSION: Fact[str] = Fact(
+    "host.cgroup_version", str, '"v1", "v2", or "hybrid" (v1 controllers with an empty v2 tree beside them).'
+)
+LSMS: Fact[Members] = Fact("host.lsms", Members, 'Active security modules: "apparmor", "selinux", "bpf", ...')
+APPARMOR_ENFORCING: Fact[bool] = Fact("host.apparmor_enforcing", bool, "AppArmor is active and confines containers.")
+SELINUX_ENFORCING: Fact[bool] = Fact("host.selinux_enforcing", bool, "SELinux is active and enforcing.")
+LOCKDOWN: Fact[str] = Fact("host.lockdown", str, 'Kernel lockdown: "none", "integrity" or "confidentiality".')
+UNPRIVILEGED_USER_NAMESPACES: Fact[bool] = Fact(
+    "host.unprivileged_user_namespaces",
+    bool,
+    "A process without capabilities may make a user namespace: all of kernel.unprivileged_userns_clone, "
+    "user.max_user_namespaces and kernel.apparmor_restrict_unprivileged_userns permit it.",
+)
+UNPRIVILEGED_BPF: Fact[bool] = Fact("host.unprivileged_bpf", bool, "kernel.unprivileged_bpf_disabled is 0.")
+YAMA_PTRACE_SCOPE: Fact[int] = Fact("host.yama_ptrace_scope", int, "kernel.yama.ptrace_scope; 0 where Yama is absent.")
+MODULES_DISABLED: Fact[bool] = Fact(
+    "host.modules_disabled", bool, "No module can be loaded: kernel.modules_disabled is 1 or CONFIG_MODULES is off."
+)
+MODULE_SIGNATURES_ENFORCED: Fact[bool] = Fact(
+    "host.module_signatures_enforced",
+    bool,
+    "Only signed modules load (CONFIG_MODULE_SIG_FORCE, sig_enforce, lockdown).",
+)
+KEXEC_LOAD_DISABLED: Fact[bool] = Fact(
+    "host.kexec_load_disabled", bool, "kernel.kexec_load_disabled is 1 or CONFIG_KEXEC is off."
+)
+STATIC_USERMODE_HELPER: Fact[bool] = Fact(
+    "host.static_usermode_helper", bool, "CONFIG_STATIC_USERMODEHELPER: the kernel starts one fixed program only."
+)
+COREDUMP: Fact[bool] = Fact("host.coredump", bool, "CONFIG_COREDUMP: the kernel writes core dumps at all.")
+UEVENT_HELPER: Fact[bool] = Fact("host.uevent_helper", bool, "/sys/kernel/uevent_helper exists.")
+STRICT_DEVMEM: Fact[bool] = Fact("host.strict_devmem", bool, "CONFIG_STRICT_DEVMEM: /dev/mem refuses system RAM.")
+LEGACY_TIOCSTI: Fact[bool] = Fact("host.legacy_tiocsti", bool, "dev.tty.legacy_tiocsti is 1, or the kernel is older.")
+BINFMT_MISC: Fact[bool] = Fact("host.binfmt_misc", bool, "binfmt_misc is built in, loaded or can be auto-loaded.")
+MODULES: Fact[Members] = Fact(
+    "host.modules", Members, "Kernel modules that are loaded, built in or can be auto-loaded."
+)
+KERNEL_CONFIG: Fact[Members] = Fact("host.kernel_config", Members, "Kernel options set to y or m, with CONFIG_.")
+PROC_HIDEPID: Fact[bool] = Fact("host.proc_hidepid", bool, "/proc is mounted with hidepid of 1 or more.")
+ROUTE_LOCALNET: Fact[bool] = Fact(
+    "host.route_localnet", bool, "net.ipv4.conf.*.route_localnet is 1 on an interface that containers reach."
+)
+IPV6_ACCEPT_RA: Fact[bool] = Fact(
+    "host.ipv6_accept_ra", bool, "A bridge of the engine accepts IPv6 router advertisements."
+)
+IOMMU: Fact[bool] = Fact("host.iommu", bool, "Devices are behind an IOMMU; vfio no-IOMMU mode is off.")
+PACKAGES: Fact[tuple[tuple[str, str], ...]] = Fact(
+    "host.packages", tuple, "Installed engines and runtimes as (package, version) of the distribution."
+)
+DISTRIBUTION: Fact[str] = Fact("host.distribution", str, "ID and VERSION_ID of os-release: debian-12.")
+ARCHITECTURE: Fact[str] = Fact("host.architecture", str, "Machine name of uname(2): x86_64, aarch64.")
+DBUS: Fact[bool] = Fact("host.systemd_bus", bool, "systemd runs as pid 1 and answers on the system bus.")
+KUBELET_LOGS: Fact[bool] = Fact("host.kubelet_logs", bool, "A kubelet serves /var/log of this host to API users.")

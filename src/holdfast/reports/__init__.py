@@ -1,0 +1,1 @@
+"""Floor 1: one file is one format, ``render(report) -> bytes``. Pure."""

@@ -1,0 +1,75 @@
+"""Run a program on the host through the release_agent file of a version 1 control group.
+
+What happens: a version 1 cgroup hierarchy names, in its ``release_agent`` file, a program that the kernel starts when
+the last process leaves a group. Whoever can mount such a hierarchy writes the host path of a file of the container
+into it, empties a child group, and the kernel runs that file as root in the host's own namespaces.
+
+Why the kernel allows it: the file belongs to the hierarchy, not to the container's view of it. Since Linux 5.17 the
+write needs CAP_SYS_ADMIN in the initial user namespace, which a container with that capability and no user namespace
+of its own has.
+
+What closes it: not granting CAP_SYS_ADMIN; an AppArmor or SELinux policy that refuses mount; a user namespace; a host
+with cgroup version 2 only, which has no such file; a kernel built with CONFIG_STATIC_USERMODEHELPER.
+
+How it looks: a mount of type cgroup after the container has started, then a write to ``release_agent``, then a program
+started by the kernel itself.
+"""
+
+from holdfast.model.change import Change, with_, without
+from holdfast.model.logic import ends_with, is_, one_of
+from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.truth import NO, UNKNOWN, YES
+from holdfast.model.values import Members
+from holdfast.model.words import container, event, host, reach
+from holdfast.model.words.conditions import host_root, may_mount
+
+_OPEN: Situation = {
+    host.CGROUP_VERSION: "v1",
+    host.STATIC_USERMODE_HELPER: False,
+    container.CAPABILITIES: Members.of("CAP_SYS_ADMIN"),
+    container.USER_NAMESPACE: "host",
+    container.SANDBOX: "none",
+    container.SYSCALLS: Members.of("mount"),
+    container.LSM_DENIES: Members(),
+    container.HOST_USER_ID: 0,
+    container.LAYER_PATH_KNOWN: True,
+}
+
+TECHNIQUE = Technique(
+    title="Run a host program through the cgroup v1 release_agent file",
+    row=45,
+    attack=("T1611",),
+    evidence=Evidence.SOURCE,
+    exposed_when=may_mount()
+    & host_root()
+    & one_of(host.CGROUP_VERSION, "v1", "hybrid")
+    & is_(container.LAYER_PATH_KNOWN, True)
+    & is_(host.STATIC_USERMODE_HELPER, False),
+    gives=(Change(reach.HOST_ROOT, True, "the kernel starts the release agent as root in the initial namespaces"),),
+    closed_by=(
+        Change(container.CAPABILITIES, without("CAP_SYS_ADMIN"), "drop CAP_SYS_ADMIN: the hierarchy cannot be mounted"),
+        Change(container.LSM_DENIES, with_("mount"), "enforce an AppArmor or SELinux policy that refuses mount"),
+        Change(
+            container.USER_NAMESPACE, "private", "run in a user namespace: the capability does not count on the host"
+        ),
+        Change(container.SANDBOX, "gvisor", "run in a sandbox: the mount never reaches the host's kernel"),
+        Change(host.CGROUP_VERSION, "v2", "boot the host with cgroup version 2 only: it has no release_agent"),
+    ),
+    seen_as=is_(event.IN_CONTAINER, True) & is_(event.WRITE, True) & ends_with(event.PATH, "/release_agent"),
+    seen_sample={event.IN_CONTAINER: True, event.WRITE: True, event.PATH: "/mnt/release_agent"},
+    drill_class=DrillClass.D2,
+    examples=(
+        Example("CAP_SYS_ADMIN on a v1 host without AppArmor", _OPEN, YES),
+        Example("the same on a v2 host", {**_OPEN, host.CGROUP_VERSION: "v2"}, NO),
+        Example("the same under docker-default", {**_OPEN, container.LSM_DENIES: Members.of("mount")}, NO),
+        Example(
+            "host not seen",
+            unseen(_OPEN, host.CGROUP_VERSION),
+            UNKNOWN,
+        ),
+    ),
+    sources=(
+        "https://docs.kernel.org/admin-guide/cgroup-v1/cgroups.html#what-does-notify-on-release-do",
+        "https://git.kernel.org/pub/scm/linux/kernel/git/torvalds/linux.git/commit/?id=24f6008564183aa120d07c03d9289519c2fe02af",
+    ),
+)
