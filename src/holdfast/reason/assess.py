@@ -1,0 +1,131 @@
+"""Judge one workload: which techniques are open, how much each weighs, and the one-word verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from holdfast.model.facts import Absent, Fact, Facts, Seen
+from holdfast.model.place import Where
+from holdfast.model.proof import Proof, prove
+from holdfast.model.report import Assessment, Bearing, Contradiction, Finding, Verdict
+from holdfast.model.truth import NO, UNKNOWN, YES, Truth
+from holdfast.model.words import assumed, load
+from holdfast.model.workload import Workload
+from holdfast.reason.catalogue import Catalogue, Entry
+from holdfast.reason.paths import escape_paths
+from holdfast.reason.reference import RESTRICTED
+
+_NOT_ASSUMED = Where("nobody assumed it (--assume)")
+_CACHE_LIMIT = 20_000
+
+
+def _assumptions() -> dict[Fact[Any], Seen[Any] | Absent]:
+    """Answer every assumption with "no"; a technique that is then shut needs the assumption."""
+    return {fact: Seen(False, _NOT_ASSUMED) for fact in load().values() if fact.subject == assumed.HOST_USER.subject}
+
+
+class Judge:
+    """Judges workloads against one host.
+
+    One judge serves a whole scan: what depends on the host alone is worked out once.
+    """
+
+    def __init__(self, catalogue: Catalogue, surroundings: Facts) -> None:
+        """Prepare for one host.
+
+        Args:
+            catalogue: The techniques.
+            surroundings: Facts that hold for every workload: host, engine, cluster, network, assumptions.
+        """
+        self.catalogue = catalogue
+        self.surroundings = surroundings
+        self._unassumed = _assumptions()
+        self._reference = Facts({**surroundings.table, **RESTRICTED.table})
+        self._reference_proofs: dict[str, tuple[Proof, frozenset[object]]] = {}
+        self._bearings: dict[tuple[object, ...], Bearing] = {}
+
+    def assess(self, workload: Workload, facts: Facts, contradictions: tuple[Contradiction, ...] = ()) -> Assessment:
+        """Judge one workload.
+
+        Args:
+            workload: Which.
+            facts: Effective facts of the container; where they answer a word of the surroundings too, they win.
+            contradictions: Between declared and effective state; passed on.
+
+        Returns:
+            The verdict with findings and minimal paths. ESCAPABLE needs a path of which every condition is YES.
+        """
+        table: dict[Fact[Any], Seen[Any] | Absent] = {**self.surroundings.table, **facts.table}
+        whole = Facts(table)
+        found: list[Finding] = []
+        entries: dict[str, Entry] = {}
+        for test, entry in self.catalogue.tests:
+            truth = test(table)
+            if truth is NO:
+                continue
+            bearing = self._bearing(entry, truth, whole)
+            proof = (
+                self._reference_proof(entry)[0]
+                if bearing is Bearing.HOST_ONLY
+                else prove(entry.technique.exposed_when, whole)
+            )
+            found.append(Finding(entry.technique, truth, proof, bearing))
+            entries[entry.technique.id] = entry
+        paths, found = escape_paths(self.catalogue, whole, found, entries)
+        if any(path.verdict is YES for path in paths):
+            verdict = Verdict.ESCAPABLE
+        elif paths:
+            verdict = Verdict.UNKNOWN
+        else:
+            verdict = Verdict.CONTAINED
+        return Assessment(workload, verdict, tuple(paths), tuple(found), contradictions)
+
+    def _bearing(self, entry: Entry, truth: Truth, whole: Facts) -> Bearing:
+        """Say how a technique that is not shut weighs on the verdict."""
+        if not entry.goals and not entry.opens:
+            return Bearing.SURFACE
+        if truth is YES:
+            return Bearing.PATH
+        key = (entry.technique.id, *_answers(entry, whole.table))
+        try:
+            known = self._bearings.get(key)
+        except TypeError:  # an answer that cannot be hashed: a malformed document; judge it each time
+            return self._weighed(entry, whole)
+        if known is None:
+            if len(self._bearings) > _CACHE_LIMIT:
+                self._bearings.clear()
+            known = self._bearings[key] = self._weighed(entry, whole)
+        return known
+
+    def _weighed(self, entry: Entry, whole: Facts) -> Bearing:
+        """Weigh an UNKNOWN: is it this workload's own, the host's, or a matter of assumption?"""
+        without = {**whole.table}
+        for fact, entry_ in self._unassumed.items():
+            if not isinstance(without.get(fact), Seen):
+                without[fact] = entry_
+        if entry.test(without) is NO:
+            return Bearing.ASSUMPTION
+        proof, missing = self._reference_proof(entry)
+        if proof.truth is UNKNOWN:
+            own = frozenset(leaf.expr for leaf in prove(entry.technique.exposed_when, whole).missing())
+            if own <= missing:
+                return Bearing.HOST_ONLY
+        return Bearing.PATH
+
+    def _reference_proof(self, entry: Entry) -> tuple[Proof, frozenset[object]]:
+        known = self._reference_proofs.get(entry.technique.id)
+        if known is None:
+            proof = prove(entry.technique.exposed_when, self._reference)
+            known = (proof, frozenset(leaf.expr for leaf in proof.missing()))
+            self._reference_proofs[entry.technique.id] = known
+        return known
+
+
+def _answers(entry: Entry, table: Mapping[Fact[Any], Seen[Any] | Absent]) -> tuple[object, ...]:
+    """Return what is known of the facts an entry asks, in a fixed order, for use as a key."""
+    answers: list[object] = []
+    for fact in entry.ordered:
+        seen = table.get(fact)
+        answers.append(seen.value if isinstance(seen, Seen) else None)
+    return tuple(answers)

@@ -1,0 +1,57 @@
+"""The most restricted workload that still does useful work, as a yardstick.
+
+A technique that stays unknown for this workload too depends on nothing its owner wrote: only the host, the cluster or
+the network, which nobody saw, can decide it. Such findings are summed up instead of being told for every workload.
+
+The values are those of a Pod that passes the Kubernetes Pod Security Standard "restricted", with the volumes and the
+service account token that the standard permits.
+
+Source:
+    https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
+"""
+
+from __future__ import annotations
+
+from holdfast.model.facts import Facts, Seen
+from holdfast.model.place import Where
+from holdfast.model.values import Members, Paths
+from holdfast.model.words import container
+
+_HERE = Where("the most restricted workload")
+
+RESTRICTED = Facts(
+    {
+        fact: Seen(value, _HERE)
+        for fact, value in {
+            container.USER_ID: 65532,
+            container.HOST_USER_ID: 65532,
+            container.HOST_GROUP_IDS: Members.of(65532),
+            container.USER_NAMESPACE: "host",
+            container.CAPABILITIES: Members(),
+            container.BOUNDING_CAPABILITIES: Members(),
+            container.NO_NEW_PRIVILEGES: True,
+            container.PRIVILEGED: False,
+            container.SYSCALLS: Members(),
+            container.SECCOMP: "runtime-default",
+            container.LSM_DENIES: Members(),
+            container.SANDBOX: "none",
+            container.SHARED_NAMESPACES: Members(),
+            container.HOST_PATHS: Paths(),
+            container.HOST_PATHS_WRITABLE: Paths(),
+            container.HOST_PATHS_SUID: Paths(),
+            container.HOST_PATHS_SHARED: Paths(),
+            container.HOST_SUPERBLOCK: True,
+            container.LAYER_PATH_KNOWN: True,
+            container.MASKED: True,
+            container.KERNEL_FILES_WRITABLE: Members(),
+            container.DEVICES: Members(),
+            container.DEVICE_ACCESS: Members(),
+            container.CGROUP_WRITABLE: False,
+            container.LXCFS_WRITABLE: False,
+            container.SERVICE_ACCOUNT_TOKEN: True,
+            container.VOLUME_CLAIMS: True,
+            container.SAME_USER_ON_HOST: False,
+        }.items()
+    }
+)
+"""Facts that are left out (an inherited descriptor, what a volume claim is bound to) cannot be seen in any manifest."""
