@@ -1,0 +1,152 @@
+"""Read files: choose the dialect, hand over further files that a document needs, and collect the troubles."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from holdfast.collect.files import read_file
+from holdfast.collect.parse import parse
+from holdfast.model.errors import Error, NotUnderstood
+from holdfast.model.tree import Document
+from holdfast.model.workload import Needs, Reading, Surroundings
+from holdfast.platforms import Platform
+from holdfast.platforms import load as load_platforms
+
+_COMPOSE_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+"""Default names, in the order in which Compose looks for them."""
+
+_ROUNDS = 64
+"""How often a document may ask for further files before it is refused: a chain of includes that long is an attack."""
+
+
+def overrides(path: str) -> tuple[str, ...]:
+    """Return the names of the override files that Compose would merge over a file of a default name."""
+    folder, name = os.path.split(path)
+    if name not in _COMPOSE_NAMES:
+        return ()
+    stem = name.rpartition(".")[0]
+    return tuple(
+        os.path.join(folder, f"{stem}.override.{ending}")  # noqa: PTH118 - plain strings on a path walked 10,000 times
+        for ending in ("yaml", "yml")
+    )
+
+
+def is_override(path: str) -> str:
+    """Return the name of the Compose file that this one is merged over, empty where it stands alone."""
+    folder, name = os.path.split(path)
+    stem, _, ending = name.rpartition(".")
+    if not stem.endswith(".override") or ending not in {"yaml", "yml"}:
+        return ""
+    plain = stem.removesuffix(".override")
+    for candidate in _COMPOSE_NAMES:
+        whole = os.path.join(folder, candidate)  # noqa: PTH118
+        if candidate.rpartition(".")[0] == plain and os.path.exists(whole):  # noqa: PTH110
+            return whole
+    return ""
+
+
+@dataclass
+class Reader:
+    """Reads documents for one scan.
+
+    Attributes:
+        environment: Environment variables that interpolation may use.
+        profiles: Active Compose profiles; None for "judge every service".
+        strict: True where a document that no dialect recognises is a trouble (it was named on the command line).
+    """
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    profiles: tuple[str, ...] | None = None
+    platforms: Mapping[str, Platform] = field(default_factory=load_platforms)
+
+    def read(
+        self, name: str, data: bytes, *, named: bool = False, overlays: tuple[tuple[str, bytes], ...] = ()
+    ) -> Reading:
+        """Read one document.
+
+        Args:
+            name: Its path or address.
+            data: Its bytes.
+            named: The person named this very file: then it is a trouble when no dialect recognises it.
+            overlays: Files that Compose merges over it.
+
+        Returns:
+            Workloads and troubles. Never raises for what the document holds.
+        """
+        try:
+            document, problems = parse(name, data)
+        except NotUnderstood as trouble:
+            return Reading(problems=(trouble,))
+        further: list[Document] = []
+        for other, content in overlays:
+            try:
+                parsed, troubles = parse(other, content)
+            except NotUnderstood as trouble:
+                return Reading(problems=(trouble,))
+            further.append(parsed)
+            problems = (*problems, *troubles)
+        platform = self.dialect(document)
+        if platform is None:
+            if named and not problems:
+                problems = (
+                    NotUnderstood(
+                        "no dialect recognises this file",
+                        name,
+                        f"Holdfast reads: {', '.join(sorted(self.platforms))}",
+                    ),
+                )
+            return Reading(problems=problems)
+        try:
+            reading = self._read(platform, document, tuple(further))
+        except NotUnderstood as trouble:
+            return Reading(problems=(*problems, trouble))
+        return Reading(reading.workloads, (*problems, *reading.problems), reading.shared)
+
+    def dialect(self, document: Document) -> Platform | None:
+        """Return the platform that recognises a document."""
+        for platform in self.platforms.values():
+            if platform.recognises(document):
+                return platform
+        return None
+
+    def _read(self, platform: Platform, document: Document, overlays: tuple[Document, ...]) -> Reading:
+        files: dict[str, Document | NotUnderstood | None] = {}
+        for _ in range(_ROUNDS):
+            try:
+                return platform.read(document, Surroundings(files, overlays, self.environment, self.profiles))
+            except Needs as needs:
+                missing = [name for name in needs.names if name not in files]
+                if not missing:
+                    break
+                for name in missing:
+                    files[name] = _document(name)
+        raise NotUnderstood(
+            "the document asks for more and more other files", document.name, "look for a loop of include or extends"
+        )
+
+
+def _document(name: str) -> Document | NotUnderstood | None:
+    if not os.path.exists(name):  # noqa: PTH110
+        return None
+    try:
+        data = read_file(name)
+    except NotUnderstood as trouble:
+        return trouble
+    except Error as trouble:
+        return NotUnderstood(trouble.what, trouble.where, trouble.next)
+    base = os.path.basename(name)
+    if base == ".env" or base.endswith(".env"):
+        return Document(name, data.decode("utf-8", "replace"))
+    try:
+        return parse(name, data)[0]
+    except NotUnderstood as trouble:
+        return trouble
+
+
+def merged(paths: Iterator[str]) -> Iterator[str]:
+    """Leave out override files that are read together with the file they override."""
+    for path in paths:
+        if not is_override(path):
+            yield path

@@ -1,0 +1,137 @@
+"""Settings: ``holdfast.toml`` or ``pyproject.toml``, then the environment, then flags. Later ones win."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from holdfast.app.verdicts import FAIL_ON
+from holdfast.model.errors import Usage
+
+FORMATS = ("terminal", "json", "sarif", "html")
+COLOURS = ("auto", "always", "never")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a person can set for a scan.
+
+    Attributes:
+        fail_on: Threshold for exit code 1: ``escapable``, ``unknown`` or ``never``.
+        assume: Facts nobody can see, as ``NAME=VALUE``.
+        format: ``terminal``, ``json``, ``sarif`` or ``html``.
+        output: File to write the report to; empty for standard output.
+        baseline: Earlier JSON report; only what is new is reported.
+        host: ``this``, a recorded host's file, or empty to judge documents without a host.
+        docker: Address of the Docker socket; empty for ``DOCKER_HOST`` or the default.
+        profiles: Compose profiles that are active; None judges every service.
+        colour: ``auto``, ``always`` or ``never``.
+        verbose: Tell every finding in full.
+        quiet: No progress and no notes.
+        max_bytes: Largest file that is read, in bytes.
+    """
+
+    fail_on: str = "escapable"
+    assume: tuple[str, ...] = ()
+    format: str = "terminal"
+    output: str = ""
+    baseline: str = ""
+    host: str = ""
+    docker: str = ""
+    profiles: tuple[str, ...] | None = None
+    colour: str = "auto"
+    verbose: bool = False
+    quiet: bool = False
+    max_bytes: int = 32 * 1024 * 1024
+
+    def with_(self, values: Mapping[str, Any], where: str) -> Settings:
+        """Return these settings with some replaced; ``None`` leaves one as it is.
+
+        Raises:
+            Usage: A name or a value that no setting takes.
+        """
+        known = {field.name for field in fields(self)}
+        given = {name.replace("-", "_"): value for name, value in values.items() if value is not None}
+        for name in given:
+            if name not in known:
+                raise Usage(f"there is no setting {name!r}", where, f"settings: {', '.join(sorted(known))}")
+        return replace(self, **{name: _checked(name, value, where) for name, value in given.items()})
+
+
+_CHOICES = {"fail_on": FAIL_ON, "format": FORMATS, "colour": COLOURS}
+_LISTS = frozenset({"assume", "profiles"})
+_FLAGS = frozenset({"verbose", "quiet"})
+
+
+def _checked(name: str, value: object, where: str) -> object:
+    if name in _CHOICES:
+        if value in _CHOICES[name]:
+            return value
+        raise Usage(f"{name} is {value!r}", where, f"one of: {', '.join(_CHOICES[name])}")
+    if name in _LISTS:
+        parts = value.split(",") if isinstance(value, str) else value
+        if isinstance(parts, list | tuple) and all(isinstance(part, str) for part in parts):
+            return tuple(part.strip() for part in parts if part.strip())
+        raise Usage(f"{name} is not a list of texts", where, f'{name} = ["..."]')
+    if name in _FLAGS:
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, str) and value.lower() in {"1", "true", "yes", "on", "0", "false", "no", "off", ""}:
+            return value.lower() in {"1", "true", "yes", "on"}
+        raise Usage(f"{name} is {value!r}", where, "true or false")
+    if name == "max_bytes":
+        if str(value).isdigit() and not isinstance(value, bool) and int(str(value)) > 0:
+            return int(str(value))
+        raise Usage(f"max_bytes is {value!r}", where, "a number of bytes")
+    if isinstance(value, str):
+        return value
+    raise Usage(f"{name} is {value!r}", where, "a text in quotes")
+
+
+def load(folder: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings files of a folder and the environment.
+
+    Args:
+        folder: Where to look first; its parents follow. The current folder by default.
+        environment: ``HOLDFAST_FAIL_ON`` and so on; ``os.environ`` by default. ``HOLDFAST_ENGINE`` is not a setting.
+
+    Raises:
+        Usage: A settings file cannot be read, or names something unknown.
+    """
+    settings = Settings()
+    here = (folder or Path.cwd()).absolute()
+    for place in (here, *here.parents):
+        table, name = _table(place)
+        if table is not None:
+            settings = settings.with_(table, name)
+            break
+    values = os.environ if environment is None else environment
+    known = {field.name for field in fields(settings)}
+    given = {
+        name.removeprefix("HOLDFAST_").lower(): value
+        for name, value in values.items()
+        if name.startswith("HOLDFAST_") and name.removeprefix("HOLDFAST_").lower() in known
+    }
+    return settings.with_(given, "environment HOLDFAST_*")
+
+
+def _table(folder: Path) -> tuple[dict[str, Any] | None, str]:
+    for name, keys in (("holdfast.toml", ()), ("pyproject.toml", ("tool", "holdfast"))):
+        path = folder / name
+        try:
+            table: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except PermissionError as error:
+            raise Usage("the settings cannot be read", str(path), "give yourself read permission") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+            raise Usage(f"the settings cannot be understood: {error}", str(path), "mend the file") from error
+        for key in keys:
+            table = table.get(key) if isinstance(table, dict) else None
+        if isinstance(table, dict):
+            return table, str(path)
+    return None, ""
