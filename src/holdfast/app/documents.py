@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from holdfast.collect.files import read_file
 from holdfast.collect.parse import parse
-from holdfast.model.errors import Error, NotUnderstood
+from holdfast.collect.reading import read_bytes
+from holdfast.model.errors import Error, NotReachable, NotUnderstood
 from holdfast.model.tree import Document
 from holdfast.model.workload import Needs, Reading, Surroundings
 from holdfast.platforms import Platform
@@ -54,11 +54,13 @@ class Reader:
     Attributes:
         environment: Environment variables that interpolation may use.
         profiles: Active Compose profiles; None for "judge every service".
-        strict: True where a document that no dialect recognises is a trouble (it was named on the command line).
+        max_bytes: Largest file that is read.
+        platforms: The dialects.
     """
 
     environment: Mapping[str, str] = field(default_factory=dict)
     profiles: tuple[str, ...] | None = None
+    max_bytes: int = 32 << 20
     platforms: Mapping[str, Platform] = field(default_factory=load_platforms)
 
     def read(
@@ -121,32 +123,47 @@ class Reader:
                 if not missing:
                     break
                 for name in missing:
-                    files[name] = _document(name)
+                    files[name] = _document(name, self.max_bytes)
         raise NotUnderstood(
             "the document asks for more and more other files", document.name, "look for a loop of include or extends"
         )
 
+    def read_files(self, paths: Sequence[str], *, named: bool = False) -> Reading:
+        """Read a file together with the files that are merged over it.
 
-def _document(name: str) -> Document | NotUnderstood | None:
-    if not os.path.exists(name):  # noqa: PTH110
+        Args:
+            paths: The file, then those merged over it. Of the latter, one that does not exist is left out unless the
+                person named it.
+            named: The person named these very files.
+        """
+        contents: list[tuple[str, bytes]] = []
+        for path in paths:
+            data = read_bytes(path, self.max_bytes)
+            if isinstance(data, Error):
+                if contents and not named and isinstance(data, NotReachable):
+                    continue
+                if contents and isinstance(data, NotReachable) and path in overrides(paths[0]):
+                    continue
+                return Reading(problems=(_as_trouble(data),))
+            contents.append((path, data))
+        (name, data), *over = contents
+        return self.read(name, data, named=named, overlays=tuple(over))
+
+
+def _as_trouble(error: Error) -> NotUnderstood:
+    return error if isinstance(error, NotUnderstood) else NotUnderstood(error.what, error.where, error.next)
+
+
+def _document(name: str, limit: int) -> Document | NotUnderstood | None:
+    """Read a further file that a document asks for; text files that are no YAML are handed over as text."""
+    data = read_bytes(name, limit)
+    if isinstance(data, NotReachable):
         return None
-    try:
-        data = read_file(name)
-    except NotUnderstood as trouble:
-        return trouble
-    except Error as trouble:
-        return NotUnderstood(trouble.what, trouble.where, trouble.next)
-    base = os.path.basename(name)
-    if base == ".env" or base.endswith(".env"):
+    if isinstance(data, Error):
+        return _as_trouble(data)
+    if name.endswith(".env") or "/.env" in f"/{name}":
         return Document(name, data.decode("utf-8", "replace"))
     try:
         return parse(name, data)[0]
     except NotUnderstood as trouble:
         return trouble
-
-
-def merged(paths: Iterator[str]) -> Iterator[str]:
-    """Leave out override files that are read together with the file they override."""
-    for path in paths:
-        if not is_override(path):
-            yield path

@@ -68,21 +68,15 @@ _FLAGS = frozenset({"verbose", "quiet"})
 
 
 def _checked(name: str, value: object, where: str) -> object:
+    """Return the value as its setting's type takes it."""
     if name in _CHOICES:
         if value in _CHOICES[name]:
             return value
         raise Usage(f"{name} is {value!r}", where, f"one of: {', '.join(_CHOICES[name])}")
     if name in _LISTS:
-        parts = value.split(",") if isinstance(value, str) else value
-        if isinstance(parts, list | tuple) and all(isinstance(part, str) for part in parts):
-            return tuple(part.strip() for part in parts if part.strip())
-        raise Usage(f"{name} is not a list of texts", where, f'{name} = ["..."]')
+        return _listed(name, value, where)
     if name in _FLAGS:
-        if isinstance(value, bool):
-            return value
-        if isinstance(value, str) and value.lower() in {"1", "true", "yes", "on", "0", "false", "no", "off", ""}:
-            return value.lower() in {"1", "true", "yes", "on"}
-        raise Usage(f"{name} is {value!r}", where, "true or false")
+        return _flag(name, value, where)
     if name == "max_bytes":
         if str(value).isdigit() and not isinstance(value, bool) and int(str(value)) > 0:
             return int(str(value))
@@ -90,6 +84,21 @@ def _checked(name: str, value: object, where: str) -> object:
     if isinstance(value, str):
         return value
     raise Usage(f"{name} is {value!r}", where, "a text in quotes")
+
+
+def _listed(name: str, value: object, where: str) -> tuple[str, ...]:
+    parts = value.split(",") if isinstance(value, str) else value
+    if isinstance(parts, list | tuple) and all(isinstance(part, str) for part in parts):
+        return tuple(part.strip() for part in parts if part.strip())
+    raise Usage(f"{name} is not a list of texts", where, f'{name} = ["..."]')
+
+
+def _flag(name: str, value: object, where: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in {"1", "true", "yes", "on", "0", "false", "no", "off", ""}:
+        return value.lower() in {"1", "true", "yes", "on"}
+    raise Usage(f"{name} is {value!r}", where, "true or false")
 
 
 def load(folder: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:

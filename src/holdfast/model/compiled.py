@@ -12,6 +12,7 @@ from typing import Any
 from holdfast.model.facts import Absent, Fact, Seen
 from holdfast.model.logic import All, AnyOf, Atom, Expr, Op, answer
 from holdfast.model.truth import NO, UNKNOWN, YES, Truth
+from holdfast.model.values import OtherThan
 
 Table = Mapping[Fact[Any], Seen[Any] | Absent]
 Test = Callable[[Table], Truth]
@@ -30,7 +31,7 @@ def compile_test(expr: Expr) -> Test:
     Returns:
         A function that gives the same truth as ``prove(expr, facts).truth`` for every table, without the reasons.
     """
-    constants: dict[str, Any] = {"_bits": _bits, "_truth": _TRUTH, "Seen": Seen}
+    constants: dict[str, Any] = {"_bits": _bits, "_truth": _TRUTH, "Seen": Seen, "OtherThan": OtherThan}
     body = _source(expr, constants)
     source = f"def test(t):\n    g = t.get\n    return _truth[{body}]\n"
     exec(compile(source, "<compiled condition>", "exec"), constants)  # noqa: S102 - see the module's docstring
@@ -43,10 +44,11 @@ def _source(expr: Expr, constants: dict[str, Any]) -> str:
     if isinstance(expr, Atom):
         constants[f"f{number}"] = expr.fact
         constants[f"v{number}"] = expr.value
+        constants[f"o{number}"] = expr.op
         if expr.op in {Op.IS, Op.IS_NOT}:
             hit, miss = (3, 0) if expr.op is Op.IS else (0, 3)
-            return f"(({hit} if s.value == v{number} else {miss}) if (s := g(f{number})).__class__ is Seen else 1)"
-        constants[f"o{number}"] = expr.op
+            partly = f"{miss} if s.value.__class__ is not OtherThan else _bits(o{number}, s.value, v{number})"
+            return f"(({hit} if s.value == v{number} else {partly}) if (s := g(f{number})).__class__ is Seen else 1)"
         return f"(_bits(o{number}, s.value, v{number}) if (s := g(f{number})).__class__ is Seen else 1)"
     if isinstance(expr, All):
         return _joined(expr.parts, constants, "and", "&", "3")

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from holdfast.model.facts import Fact
 from holdfast.model.truth import NO, UNKNOWN, Truth
-from holdfast.model.values import PathCollection
+from holdfast.model.values import OtherThan, PathCollection
 
 
 class Op(Enum):
@@ -172,9 +172,19 @@ def _has(value: Any, wanted: Any) -> Truth:
     return cast("Truth", asked(wanted))
 
 
+def _is(value: Any, wanted: Any) -> Truth:
+    return value.equals(wanted) if value.__class__ is OtherThan else Truth.of(value == wanted)
+
+
+def _one_of(value: Any, wanted: Any) -> Truth:
+    if value.__class__ is OtherThan:
+        return max((value.equals(one) for one in wanted), default=NO)
+    return Truth.of(value in wanted)
+
+
 _POSITIVE: dict[Op, Callable[[Any, Any], Truth]] = {
-    Op.IS: lambda value, wanted: Truth.of(value == wanted),
-    Op.ONE_OF: lambda value, wanted: Truth.of(value in wanted),
+    Op.IS: _is,
+    Op.ONE_OF: _one_of,
     Op.HAS: _has,
     Op.COVERS: _covers,
     Op.BELOW: _below,

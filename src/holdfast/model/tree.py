@@ -36,13 +36,19 @@ class Scalar:
 
 @dataclass(slots=True)
 class Mapping:
-    """Keys in order. ``duplicates`` lists repeated keys with the line of each repetition; the last one wins."""
+    """Keys in order. ``duplicates`` lists repeated keys with the line of each repetition; the last one wins.
+
+    ``late`` holds what a merge key ``<<`` brings for keys that were written out before it. ``entries`` keeps the
+    written value, as the merge key's specification and go-yaml v3 (Compose) do; go-yaml v2 (kubectl) lets the later
+    one win.
+    """
 
     entries: dict[str, Node]
     line: int = 0
     key_lines: dict[str, int] = field(default_factory=dict)
     duplicates: list[tuple[str, int]] = field(default_factory=list)
     tag: str = ""
+    late: dict[str, Node] | None = None
 
 
 @dataclass(slots=True)

@@ -92,6 +92,27 @@ class Members:
 EVERYTHING = Members(rest=YES)
 
 
+@dataclass(frozen=True, slots=True)
+class OtherThan:
+    """A value nobody knows, except that it is not this one: the user id of a container that must not run as root.
+
+    Attributes:
+        value: What it is not.
+    """
+
+    value: object
+
+    def equals(self, wanted: object, /) -> Truth:
+        """Tell whether it is the wanted value: NO for the excluded one, unknown for every other."""
+        if isinstance(wanted, OtherThan):
+            return UNKNOWN
+        return NO if wanted == self.value else UNKNOWN
+
+    def __str__(self) -> str:
+        """``not 0``."""
+        return f"not {self.value}"
+
+
 def normal_path(path: str) -> str:
     """Give an absolute path one spelling: no ``.``, ``..``, doubled or trailing slash; ``/var/run`` is ``/run``.
 

@@ -2,11 +2,14 @@
 
 What happens: a version 1 cgroup hierarchy names, in its ``release_agent`` file, a program that the kernel starts when
 the last process leaves a group. Whoever can mount such a hierarchy writes the host path of a file of the container
-into it, empties a child group, and the kernel runs that file as root in the host's own namespaces.
+into it, empties a child group, and the kernel runs that file as root in the host's own namespaces. The host path is
+in the container's mountinfo (the upper directory of overlay), or ``/proc/PID/root/FILE`` with a guessed PID: a hidden
+layer path does not help.
 
 Why the kernel allows it: the file belongs to the hierarchy, not to the container's view of it. Since Linux 5.17 the
 write needs CAP_SYS_ADMIN in the initial user namespace, which a container with that capability and no user namespace
-of its own has.
+of its own has. Only the root group has the file. With the host's cgroup namespace, Docker's default on version 1, a
+mount shows the root group; with a private one only where the runtime left the container in the root group.
 
 What closes it: not granting CAP_SYS_ADMIN; an AppArmor or SELinux policy that refuses mount; a user namespace; a host
 with cgroup version 2 only, which has no such file; a kernel built with CONFIG_STATIC_USERMODEHELPER.
@@ -16,7 +19,7 @@ started by the kernel itself.
 """
 
 from holdfast.model.change import Change, with_, without
-from holdfast.model.logic import ends_with, is_, one_of
+from holdfast.model.logic import ends_with, has, is_, one_of
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
@@ -32,7 +35,8 @@ _OPEN: Situation = {
     container.SYSCALLS: Members.of("mount"),
     container.LSM_DENIES: Members(),
     container.HOST_USER_ID: 0,
-    container.LAYER_PATH_KNOWN: True,
+    container.SHARED_NAMESPACES: Members.of("cgroup"),
+    container.CGROUP_V1_ROOT: False,
 }
 
 TECHNIQUE = Technique(
@@ -40,10 +44,11 @@ TECHNIQUE = Technique(
     row=45,
     attack=("T1611",),
     evidence=Evidence.SOURCE,
+    confirmed=True,
     exposed_when=may_mount()
     & host_root()
     & one_of(host.CGROUP_VERSION, "v1", "hybrid")
-    & is_(container.LAYER_PATH_KNOWN, True)
+    & (has(container.SHARED_NAMESPACES, "cgroup") | is_(container.CGROUP_V1_ROOT, True))
     & is_(host.STATIC_USERMODE_HELPER, False),
     gives=(Change(reach.HOST_ROOT, True, "the kernel starts the release agent as root in the initial namespaces"),),
     closed_by=(
@@ -54,22 +59,35 @@ TECHNIQUE = Technique(
         ),
         Change(container.SANDBOX, "gvisor", "run in a sandbox: the mount never reaches the host's kernel"),
         Change(host.CGROUP_VERSION, "v2", "boot the host with cgroup version 2 only: it has no release_agent"),
+        Change(host.STATIC_USERMODE_HELPER, True, "use a kernel that starts one fixed helper program only"),
     ),
     seen_as=is_(event.IN_CONTAINER, True) & is_(event.WRITE, True) & ends_with(event.PATH, "/release_agent"),
     seen_sample={event.IN_CONTAINER: True, event.WRITE: True, event.PATH: "/mnt/release_agent"},
     drill_class=DrillClass.D2,
     examples=(
         Example("CAP_SYS_ADMIN on a v1 host without AppArmor", _OPEN, YES),
+        Example("the same on a hybrid host", {**_OPEN, host.CGROUP_VERSION: "hybrid"}, YES),
+        Example(
+            "a private cgroup namespace, but one hierarchy (rdma) shows its root group",
+            {**_OPEN, container.SHARED_NAMESPACES: Members(), container.CGROUP_V1_ROOT: True},
+            YES,
+        ),
+        Example("a private cgroup namespace", {**_OPEN, container.SHARED_NAMESPACES: Members()}, NO),
         Example("the same on a v2 host", {**_OPEN, host.CGROUP_VERSION: "v2"}, NO),
         Example("the same under docker-default", {**_OPEN, container.LSM_DENIES: Members.of("mount")}, NO),
+        Example("root in a user namespace", {**_OPEN, container.USER_NAMESPACE: "private"}, NO),
+        Example("host not seen", unseen(_OPEN, host.CGROUP_VERSION), UNKNOWN),
         Example(
-            "host not seen",
-            unseen(_OPEN, host.CGROUP_VERSION),
+            "a private cgroup namespace, groups not seen",
+            {**unseen(_OPEN, container.CGROUP_V1_ROOT), container.SHARED_NAMESPACES: Members()},
             UNKNOWN,
         ),
     ),
     sources=(
         "https://docs.kernel.org/admin-guide/cgroup-v1/cgroups.html#what-does-notify-on-release-do",
         "https://git.kernel.org/pub/scm/linux/kernel/git/torvalds/linux.git/commit/?id=24f6008564183aa120d07c03d9289519c2fe02af",
+        "https://github.com/cdk-team/CDK/blob/main/pkg/exploit/escaping/mount_cgroup.go",
+        "https://ajxchapman.github.io/containers/2020/11/19/privileged-container-escape.html",
+        "https://man7.org/linux/man-pages/man7/cgroup_namespaces.7.html",
     ),
 )

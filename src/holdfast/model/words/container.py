@@ -90,6 +90,18 @@ HOST_SUPERBLOCK: Fact[bool] = Fact(
     bool,
     "A file or directory inside is bind-mounted from the file system that holds the host's root directory.",
 )
+HOST_SUPERBLOCK_WRITABLE: Fact[bool] = Fact(
+    "container.host_superblock_writable",
+    bool,
+    "At least one of the mounts that host_superblock speaks of is not read-only (Docker mounts /etc/hosts read-only "
+    "where the root file system is).",
+)
+HOST_PATHS_PERMITTED: Fact[Paths] = Fact(
+    "container.host_paths_permitted",
+    Paths,
+    "Host files, sockets and directories that this process, without being root, may write (for a socket: connect to) "
+    "by their owner, group and mode. Unknown unless somebody looked at the host's files.",
+)
 LAYER_PATH_KNOWN: Fact[bool] = Fact(
     "container.layer_path_known",
     bool,
@@ -118,6 +130,12 @@ DEVICE_ACCESS: Fact[Members] = Fact(
 )
 CGROUP_WRITABLE: Fact[bool] = Fact(
     "container.cgroup_writable", bool, "A cgroup file system is mounted writable inside from the start."
+)
+CGROUP_V1_ROOT: Fact[bool] = Fact(
+    "container.cgroup_v1_root",
+    bool,
+    "In a version 1 hierarchy that is mounted on the host the container's processes are in the root group, as "
+    "/proc/PID/cgroup read from the host shows. Runtimes leave them there in hierarchies they do not know (rdma, misc).",
 )
 LXCFS_WRITABLE: Fact[bool] = Fact("container.lxcfs_writable", bool, "An lxcfs mount is writable inside.")
 LEAKED_HOST_FD: Fact[bool] = Fact(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from holdfast.model.facts import Fact
+from holdfast.model.place import Where
 from holdfast.model.values import Members
 
 
@@ -20,10 +21,17 @@ class Mount:
         kind: ``bind`` (a host path), ``volume`` (a named or anonymous volume of the engine), ``tmpfs``, ``projected``
             (configMap, secret, downwardAPI, Compose configs and secrets), ``claim`` (a PersistentVolumeClaim), ``device``.
         source: Absolute host path for ``bind``, name for ``volume`` and ``claim``; empty otherwise. As written.
+            A ``bind`` source that does not start with ``/`` is one that nobody could tell (a variable that is not
+            set, ``~``, a path relative to an unknown directory): the mount may reach any host path. The same holds
+            for the source of a ``Device``.
+            For ``claim``: ``NAMESPACE/NAME``, or ``NAME`` where no namespace is named.
         target: Path inside.
         read_only: As asked for.
         propagation: ``private``, ``rprivate``, ``slave``, ``rslave``, ``shared``, ``rshared``; empty for the default.
-        options: Further mount options, e.g. ``nosuid``, ``z``, ``Z``.
+        options: Further mount options, e.g. ``nosuid``, ``z``, ``Z``; ``rro`` where mounts below are read-only too.
+            A ``claim`` bears ``host`` where a PersistentVolume of type hostPath or local was found behind it (a
+            ``bind`` mount at the same target then names the path) and ``remote`` where one of another type was found;
+            neither where nobody saw what is behind it.
     """
 
     kind: str
@@ -32,6 +40,56 @@ class Mount:
     read_only: bool = False
     propagation: str = ""
     options: frozenset[str] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True, slots=True)
+class PersistentVolume:
+    """A PersistentVolume of Kubernetes.
+
+    Attributes:
+        name: Its name.
+        kind: ``hostPath``, ``local``, ``csi``, ``nfs``, ...; empty where it could not be read.
+        path: Host path of a hostPath or local volume.
+        claim: ``NAMESPACE/NAME`` of the claim it is reserved for, empty where there is none.
+        storage_class: Name of the class, empty for none.
+        modes: Access modes.
+        size_bytes: Capacity, 0 where it could not be read.
+        labels: Label pairs.
+        where: Its place.
+    """
+
+    name: str
+    kind: str
+    path: str
+    claim: str
+    storage_class: str
+    modes: frozenset[str]
+    size_bytes: int
+    labels: frozenset[tuple[str, str]]
+    where: Where
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeClaim:
+    """A PersistentVolumeClaim, written out or made from a template.
+
+    Attributes:
+        name: ``NAMESPACE/NAME``, or ``NAME``; ``*`` stands for what the cluster will choose.
+        volume: Name of the PersistentVolume asked for, empty where the cluster chooses.
+        storage_class: Name of the class; None where the cluster's default applies.
+        modes: Access modes.
+        size_bytes: Capacity asked for, 0 where it could not be read.
+        labels: Label pairs that the volume must bear.
+        narrowed: True where further conditions choose the volume that nothing here evaluates.
+    """
+
+    name: str
+    volume: str
+    storage_class: str | None
+    modes: frozenset[str]
+    size_bytes: int
+    labels: frozenset[tuple[str, str]]
+    narrowed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +158,23 @@ TERMINAL: Fact[bool] = Fact("declared.terminal", bool, "A pseudo-terminal is att
 NETWORKS: Fact[tuple[str, ...]] = Fact("declared.networks", tuple, 'Network names; "none" where there is none.')
 STORAGE_DRIVER: Fact[str] = Fact("declared.storage_driver", str, "overlay2, btrfs, ...")
 CONTAINER_OS: Fact[str] = Fact("declared.container_os", str, '"linux" or "windows".')
+WRITABLE_CGROUPS: Fact[bool] = Fact(
+    "declared.writable_cgroups", bool, "The cgroup file system is asked to be mounted writable (writable-cgroups=true)."
+)
+
+# --- what other documents of a cluster say; platforms answer these in ``Reading.shared`` -----------------------------
+SERVICE_ACCOUNT: Fact[str] = Fact(
+    "declared.service_account", str, "NAMESPACE/NAME of the Kubernetes service account, or NAME."
+)
+PERSISTENT_VOLUMES: Fact[tuple[PersistentVolume, ...]] = Fact(
+    "declared.persistent_volumes", tuple, "PersistentVolumes that the documents describe."
+)
+VOLUME_CLAIMS: Fact[tuple[VolumeClaim, ...]] = Fact(
+    "declared.volume_claims", tuple, "PersistentVolumeClaims that the documents describe."
+)
+TOKENLESS_ACCOUNTS: Fact[tuple[str, ...]] = Fact(
+    "declared.tokenless_accounts", tuple, "Service accounts (NAMESPACE/NAME) that switch the automatic token off."
+)
+RUNTIME_HANDLERS: Fact[tuple[tuple[str, str], ...]] = Fact(
+    "declared.runtime_handlers", tuple, "(RuntimeClass, handler) pairs."
+)

@@ -62,3 +62,19 @@ DISTRIBUTION: Fact[str] = Fact("host.distribution", str, "ID and VERSION_ID of o
 ARCHITECTURE: Fact[str] = Fact("host.architecture", str, "Machine name of uname(2): x86_64, aarch64.")
 DBUS: Fact[bool] = Fact("host.systemd_bus", bool, "systemd runs as pid 1 and answers on the system bus.")
 KUBELET_LOGS: Fact[bool] = Fact("host.kubelet_logs", bool, "A kubelet serves /var/log of this host to API users.")
+ROOT_DEVICE: Fact[str] = Fact(
+    "host.root_device", str, '"major:minor" of the file system that holds the root directory, as mountinfo shows it.'
+)
+LAST_CAPABILITY: Fact[int] = Fact(
+    "host.last_capability", int, "Number of the kernel's highest capability: /proc/sys/kernel/cap_last_cap."
+)
+KUBELET: Fact[bool] = Fact("host.kubelet", bool, "A kubelet runs on this host; for a Pod that is always so.")
+RELEASE_AGENT_GUARDED: Fact[bool] = Fact(
+    "host.release_agent_guarded",
+    bool,
+    "Setting release_agent needs CAP_SYS_ADMIN in the initial user namespace: Linux 5.17, 5.16.6, 5.15.20, 5.10.97, "
+    "5.4.177, 4.19.229, 4.14.266 and later, or a distribution's kernel that carries the change (CVE-2022-0492).",
+)
+ROOT_DAEMON_SOCKETS: Fact[bool] = Fact(
+    "host.root_daemon_sockets", bool, "At least one of libvirt, LXD, Incus and snapd listens on its socket."
+)

@@ -77,3 +77,6 @@ DEVICE_RULES: Fact[tuple[str, ...]] = Fact("observed.device_rules", tuple, "devi
 DEVICE_NODES: Fact[tuple[DeviceNode, ...]] = Fact("observed.device_nodes", tuple, "Nodes below /proc/PID/root/dev.")
 OUTSIDE_FDS: Fact[tuple[str, ...]] = Fact("observed.outside_fds", tuple, "Open directories outside the root, by path.")
 SAME_USER_ON_HOST: Fact[bool] = Fact("observed.same_user_on_host", bool, "See container.same_user_on_host.")
+CGROUP_V1_ROOT: Fact[bool] = Fact(
+    "observed.cgroup_v1_root", bool, "A version 1 line of /proc/PID/cgroup, read from the host, names the root group."
+)

@@ -1,0 +1,41 @@
+"""The host that workloads are judged against: this one, one recorded elsewhere, or none."""
+
+from __future__ import annotations
+
+import os
+
+from holdfast.collect import host as collect_host
+from holdfast.collect.reading import read_bytes
+from holdfast.model.errors import Error, Usage
+from holdfast.model.facts import Facts
+from holdfast.platforms import host_record, linux_host
+
+_LIMIT = 16 << 20
+
+
+def this_host(engine_records: dict[str, str | Error] | None = None) -> Facts:
+    """Read this machine.
+
+    Args:
+        engine_records: What the engine's API says about itself, by ``docker:/version`` and ``docker:/info``.
+
+    Returns:
+        Facts of host and engine. What could not be read is absent with the reason.
+    """
+    return linux_host.read_host({**collect_host.records(), **(engine_records or {})})
+
+
+def chosen_host(setting: str, engine_records: dict[str, str | Error] | None = None) -> tuple[Facts, str]:
+    """Return the host a person chose with ``--host``, and its name.
+
+    Raises:
+        Usage: The recorded host cannot be read.
+    """
+    if not setting:
+        return Facts(), ""
+    if setting == "this" and not os.path.isfile("this"):  # noqa: PTH113
+        return this_host(engine_records), "this machine"
+    data = read_bytes(setting, _LIMIT)
+    if isinstance(data, Error):
+        raise Usage(data.what, setting, "--host takes this, or a file made by: holdfast facts --host --output FILE")
+    return host_record.read_record(data, setting), setting

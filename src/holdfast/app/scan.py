@@ -1,0 +1,165 @@
+"""The use case ``scan``: targets in, one report out."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from holdfast import techniques
+from holdfast.app import baseline, machine
+from holdfast.app.assume import assumptions
+from holdfast.app.documents import Reader, is_override, overrides
+from holdfast.app.hosts import chosen_host, this_host
+from holdfast.app.progress import Progress
+from holdfast.app.settings import Settings
+from holdfast.app.targets import Targets, sort_targets
+from holdfast.collect import files
+from holdfast.model.errors import Error, NotUnderstood
+from holdfast.model.facts import Facts
+from holdfast.model.report import Assessment, Report
+from holdfast.model.workload import Described, Reading
+from holdfast.reason.assess import Judge
+from holdfast.reason.catalogue import Catalogue
+from holdfast.reason.effective.declared import from_declared
+from holdfast.reason.graph import edges
+from holdfast.version import __version__
+
+
+@dataclass
+class _Scan:
+    """One scan while it runs."""
+
+    settings: Settings
+    catalogue: Catalogue
+    assumed: Facts
+    progress: Progress
+    assessments: list[Assessment] = field(default_factory=list)
+    troubles: list[NotUnderstood] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def judge(self, surroundings: Facts) -> Judge:
+        """Return a judge for one host. What was seen overrules what is assumed."""
+        return Judge(self.catalogue, self.assumed.joined(surroundings))
+
+    def documents(self, readings: Iterator[Reading], host: Facts) -> None:
+        """Judge what files describe, one at a time, so that ten thousand of them need no more memory than one."""
+        judge = self.judge(host)
+        waiting: list[Described] = []
+        shared = Facts()
+        for reading in readings:
+            self.troubles.extend(reading.problems)
+            shared = shared.joined(reading.shared)
+            for described in reading.workloads:
+                if machine.waits_for_shared(described):
+                    waiting.append(described)
+                else:
+                    self._judge_declared(judge, described, host)
+        for described in waiting:
+            self._judge_declared(judge, Described(described.workload, shared.joined(described.facts)), host)
+
+    def _judge_declared(self, judge: Judge, described: Described, host: Facts) -> None:
+        effective = self.assumed.joined(from_declared(described.facts, host))
+        self.assessments.append(judge.assess(described.workload, effective))
+        self.progress.tell(len(self.assessments), "workloads judged", described.workload.source.document)
+
+
+def scan(words: tuple[str, ...], settings: Settings, merge: tuple[str, ...] = ()) -> Report:
+    """Judge every target.
+
+    Args:
+        words: Targets as a person names them; none means this machine and the current folder.
+        settings: What the person set.
+        merge: Compose files that are merged in this order and judged as one project.
+
+    Returns:
+        The report. What could not be read is part of it.
+
+    Raises:
+        Usage: A target, an assumption, the host or the baseline is not usable.
+        Error: A target that was named cannot be reached at all.
+    """
+    targets = sort_targets(words) if words or not merge else Targets()
+    old = baseline.read(settings.baseline) if settings.baseline else None
+    run = _Scan(
+        settings,
+        Catalogue(techniques.load().values()),
+        assumptions(settings.assume),
+        Progress(quiet=settings.quiet),
+    )
+    name = ""
+    try:
+        if targets.paths or merge:
+            host, name = chosen_host(settings.host)
+            run.documents(_readings(targets, merge, run), host)
+        if targets.live:
+            name = "this machine"
+            _live(targets, run)
+    finally:
+        run.progress.done()
+    report = Report(
+        tuple(run.assessments),
+        tuple(run.troubles),
+        edges(run.assessments),
+        tuple(dict.fromkeys(run.notes)),
+        __version__,
+        name,
+    )
+    return old.new(report) if old else report
+
+
+def _readings(targets: Targets, merge: tuple[str, ...], run: _Scan) -> Iterator[Reading]:
+    """Read files one after the other."""
+    reader = Reader(dict(os.environ), run.settings.profiles, run.settings.max_bytes)
+    if merge:
+        yield reader.read_files(merge, named=True)
+    for path in targets.paths:
+        if path == "-":
+            yield reader.read("standard input", sys.stdin.buffer.read(run.settings.max_bytes + 1), named=True)
+    paths = [path for path in targets.paths if path != "-"]
+    named = frozenset(path for path in paths if os.path.isfile(path))  # noqa: PTH113
+    for found in files.walk(paths, lambda count, path: run.progress.tell(count, "files read", path)):
+        if isinstance(found, Error):
+            run.troubles.append(_trouble(found))
+        elif found.path in named or not is_override(found.path):
+            over = () if found.path in named and len(named) > 1 else overrides(found.path)
+            yield reader.read_files((found.path, *over), named=found.path in named)
+
+
+def _live(targets: Targets, run: _Scan) -> None:
+    """Judge what runs on this machine."""
+    found = machine.look(targets, run.settings.docker, run.progress)
+    run.troubles.extend(found.troubles)
+    run.notes.extend(found.notes)
+    host = this_host(found.engine_records)
+    judge = run.judge(host)
+    for workload, facts, contradictions in machine.effective(found, host):
+        run.assessments.append(judge.assess(workload, run.assumed.joined(facts), contradictions))
+        run.progress.tell(len(run.assessments), "workloads judged", workload.name)
+
+
+def _trouble(error: Error) -> NotUnderstood:
+    return error if isinstance(error, NotUnderstood) else NotUnderstood(error.what, error.where, error.next)
+
+
+def write_report(
+    report: Report, settings: Settings, write: Callable[[bytes], None], *, colour: bool, width: int
+) -> None:
+    """Render the report in the chosen format and hand it to ``write``, in pieces where the format allows it."""
+    if settings.format == "json":
+        from holdfast.reports import holdfast_json
+
+        holdfast_json.render_to(report, write)
+    elif settings.format == "sarif":
+        from holdfast.reports import sarif
+
+        write(sarif.render(report))
+    elif settings.format == "html":
+        from holdfast.reports import html
+
+        write(html.render(report))
+    else:
+        from holdfast.reports import terminal
+
+        write(terminal.render(report, colour=colour, width=width, verbose=settings.verbose))

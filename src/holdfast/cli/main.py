@@ -1,0 +1,92 @@
+"""The program ``holdfast``: finds the command, prints errors as three short lines, and answers with an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from holdfast.model.errors import Error, ExitCode
+from holdfast.version import __version__
+
+COMMANDS = {
+    "scan": "say which containers can be escaped, how, and on what evidence",
+    "explain": "print a technique's page",
+    "facts": "print every fact about a target, with its place",
+    "completion": "print a shell completion script",
+}
+
+_EPILOG = """\
+examples:
+  holdfast scan                          this machine and the container files below this folder
+  holdfast scan deploy/ compose.yaml     files and folders
+  holdfast scan docker://web             one running container
+  holdfast explain docker-socket         one technique's page
+
+exit codes: 0 nothing at or above --fail-on, 1 findings, 2 wrong call, 3 could not see enough to say, 10 and more errors
+"""
+
+
+def build_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """Build the parser.
+
+    Args:
+        command: Declare the options of this command only; None declares all. Start-up time is worth the difference.
+    """
+    parser = argparse.ArgumentParser(
+        prog="holdfast",
+        description="Predicts which containers can be escaped, how, and on what evidence.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"holdfast {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for name, help_ in COMMANDS.items():
+        if command is not None and name != command:
+            commands.add_parser(name, help=help_, add_help=False)
+            continue
+        module = import_module(f"holdfast.cli.{name}")
+        module.declare(
+            commands.add_parser(
+                name,
+                help=help_,
+                description=module.DESCRIPTION,
+                epilog=module.EPILOG,
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+            )
+        )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program.
+
+    Args:
+        arguments: Without the program's name; ``sys.argv[1:]`` by default.
+
+    Returns:
+        The exit code (see ``ExitCode``).
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    command = next((word for word in words if not word.startswith("-")), None)
+    parser = build_parser(command if command in COMMANDS else None)
+    options = parser.parse_args(words)
+    if options.command is None:
+        parser.print_help()
+        return ExitCode.USAGE
+    try:
+        code = int(import_module(f"holdfast.cli.{options.command}").run(options))
+        sys.stdout.flush()
+    except Error as error:
+        print(f"holdfast: {error}", file=sys.stderr)
+        return error.code
+    except KeyboardInterrupt:
+        print("\nholdfast: stopped by the keyboard", file=sys.stderr)
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has gone (``| head``). Nothing is left to tell; keep Python from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.ERROR
+    return code

@@ -1,0 +1,62 @@
+"""Where output goes and how wide and colourful it may be."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+
+from holdfast.model.errors import Error
+
+_WIDTH = 100
+"""Columns of output that is not read in a terminal: a file, a pipe, a CI log."""
+
+
+def colour_wanted(setting: str, *, to_terminal: bool) -> bool:
+    """Decide about colour: the setting first, then ``NO_COLOR`` and ``FORCE_COLOR``, then whether a terminal reads.
+
+    Source:
+        https://no-color.org
+    """
+    if setting != "auto":
+        return setting == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return to_terminal and os.environ.get("TERM") != "dumb"
+
+
+def width(*, to_terminal: bool) -> int:
+    """Return the number of columns."""
+    return max(40, shutil.get_terminal_size((_WIDTH, 24)).columns) if to_terminal else _WIDTH
+
+
+def write(path: str) -> Callable[[bytes], None]:
+    """Return a function that writes to a file, or to standard output where the path is empty or ``-``.
+
+    The file is truncated at the first piece, so that a scan that fails leaves an older report as it was.
+
+    Raises:
+        Error: The file cannot be written (raised by the returned function).
+    """
+    if path in {"", "-"}:
+        stream = sys.stdout.buffer
+
+        def to_stdout(data: bytes) -> None:
+            sys.stdout.flush()
+            stream.write(data)
+
+        return to_stdout
+    begun: list[bool] = []
+
+    def to_file(data: bytes) -> None:
+        try:
+            with open(path, "ab" if begun else "wb") as file:  # noqa: PTH123 - one call, binary, append
+                file.write(data)
+        except OSError as error:
+            raise Error(f"the report cannot be written: {error.strerror}", path, "choose another --output") from error
+        begun.append(True)
+
+    return to_file

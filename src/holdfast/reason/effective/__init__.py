@@ -1,0 +1,1 @@
+"""From what is declared and what is observed to what the kernel will do; pure."""

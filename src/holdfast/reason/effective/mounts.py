@@ -1,0 +1,236 @@
+"""Which host paths a container sees, by what its document asks to mount.
+
+Source:
+    mount_namespaces(7); https://docs.docker.com/engine/storage/bind-mounts/
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from holdfast.model.facts import NO_PARTS, Absent, Facts, Seen
+from holdfast.model.place import Where
+from holdfast.model.truth import NO, UNKNOWN, Truth
+from holdfast.model.values import Paths, normal_path
+from holdfast.model.words import container, declared, engine, host
+from holdfast.model.words.declared import Mount
+from holdfast.reason.effective.ground import KUBERNETES, Ground
+from holdfast.reason.effective.reading import Table, elements, flag, part, text, texts
+
+NO_PATHS = Paths()
+_ON_ROOT = frozenset({"/", "/etc", "/bin", "/sbin", "/lib", "/lib64"})
+"""Host paths that cannot be on another file system than the root directory, or the host would not start."""
+_LXCFS = "/var/lib/lxcfs"
+_UNSEEN = Absent("the mounts were not seen")
+
+
+@dataclass(slots=True)
+class Reached:
+    """Host paths as they are gathered from mounts, with their places.
+
+    Attributes:
+        paths: Every path, with the place of its mount.
+        writable: Those that are not read-only.
+        suid: Those of writable where setuid counts.
+        shared: Those whose mounts propagate to the host.
+        rest: Unknown where some mount's host path is not known.
+    """
+
+    paths: dict[str, Where] = field(default_factory=dict)
+    writable: dict[str, Where] = field(default_factory=dict)
+    suid: dict[str, Where] = field(default_factory=dict)
+    shared: dict[str, Where] = field(default_factory=dict)
+    rest: Truth = NO
+    rest_writable: Truth = NO
+    rest_shared: Truth = NO
+
+    def add(self, path: str, where: Where, *, writable: bool, suid: bool, shared: bool) -> None:
+        """Add one mount."""
+        self.paths.setdefault(path, where)
+        if writable:
+            self.writable.setdefault(path, where)
+            if suid:
+                self.suid.setdefault(path, where)
+        if shared:
+            self.shared.setdefault(path, where)
+
+    def doubt(self, *, writable: bool, shared: bool) -> None:
+        """Note a mount that may reach any host path."""
+        self.rest = UNKNOWN
+        if writable:
+            self.rest_writable = UNKNOWN
+        if shared:
+            self.rest_shared = UNKNOWN
+
+    def answer(self, out: Table, where: Where, note: str = "") -> None:
+        """Answer the four questions about host paths."""
+        out[container.HOST_PATHS] = _seen(self.paths, self.rest, where, "")
+        out[container.HOST_PATHS_WRITABLE] = _seen(self.writable, self.rest_writable, where, note)
+        out[container.HOST_PATHS_SUID] = _seen(self.suid, self.rest_writable, where, "")
+        out[container.HOST_PATHS_SHARED] = _seen(self.shared, self.rest_shared, where, "")
+
+
+def _seen(found: dict[str, Where], rest: Truth, where: Where, note: str) -> Seen[Paths]:
+    if not found:
+        return Seen(NO_PATHS if rest is NO else Paths((), rest), where, note)
+    parts: dict[object, Where] = {path: place for path, place in found.items() if place is not where}
+    first = next(iter(found.values()))
+    return Seen(Paths(tuple(found), rest), first if len(found) == 1 else where, note, parts or NO_PARTS)
+
+
+def _whole(mount: Mount) -> bool:
+    """Tell whether a mount that is said to be one has the right shapes inside."""
+    return (
+        isinstance(mount.kind, str)
+        and isinstance(mount.source, str)
+        and isinstance(mount.target, str)
+        and isinstance(mount.propagation, str)
+        and isinstance(mount.options, frozenset)
+    )
+
+
+def answer_mounts(out: Table, facts: Facts, at: Ground) -> None:
+    """Answer which host paths are visible, writable and shared, and what follows from single mounts."""
+    mounts = elements(facts, declared.MOUNTS, Mount)
+    if mounts is None:
+        for fact in (
+            container.HOST_PATHS, container.HOST_PATHS_WRITABLE, container.HOST_PATHS_SUID, container.HOST_PATHS_SHARED,
+            container.VOLUME_CLAIMS, container.VOLUME_CLAIM_ON_HOST,
+        ):  # fmt: skip
+            out[fact] = _UNSEEN
+        reached = Reached(rest=UNKNOWN, rest_writable=UNKNOWN)
+        _follow(out, facts, at, reached, at.where)
+        return
+    reached = Reached()
+    claims: list[tuple[Mount, Where]] = []
+    shallow = ""
+    for index, mount in enumerate(mounts.value):
+        if not _whole(mount):
+            reached.doubt(writable=True, shared=True)
+            continue
+        where = part(mounts, index, mount)
+        if mount.kind == "claim":
+            claims.append((mount, where))
+        elif mount.kind == "bind":
+            shallow = _bind(reached, mount, where) or shallow
+        elif mount.kind == "projected" and mount.source.startswith("/"):
+            # a file the user names as source of a Compose secret or config: that one file, read-only
+            reached.add(normal_path(mount.source), where, writable=False, suid=False, shared=False)
+    reached.answer(out, mounts.where, shallow)
+    _claims(out, claims, mounts.where)
+    _follow(out, facts, at, reached, mounts.where)
+
+
+def _claims(out: Table, claims: list[tuple[Mount, Where]], where: Where) -> None:
+    """Answer whether PersistentVolumeClaims are mounted, and whether a host path lies behind one."""
+    out[container.VOLUME_CLAIMS] = Seen(bool(claims), claims[0][1] if claims else where)
+    on_host = [place for mount, place in claims if "host" in mount.options]
+    unseen = [place for mount, place in claims if not mount.options & {"host", "remote"}]
+    if on_host:
+        out[container.VOLUME_CLAIM_ON_HOST] = Seen(True, on_host[0])
+    elif unseen:
+        out[container.VOLUME_CLAIM_ON_HOST] = Absent("what the claim is bound to was not seen", unseen[0])
+    else:
+        out[container.VOLUME_CLAIM_ON_HOST] = Seen(False, where)
+
+
+def _bind(reached: Reached, mount: Mount, where: Where) -> str:
+    """Add one bind mount; return a remark where read-only may not mean what it says."""
+    writable = not (mount.read_only or "ro" in mount.options or "rro" in mount.options)
+    shared = mount.propagation in {"shared", "rshared"}
+    if not mount.source.startswith("/"):
+        reached.doubt(writable=writable, shared=shared)
+        return ""
+    path = normal_path(mount.source)
+    reached.add(path, where, writable=writable, suid="nosuid" not in mount.options, shared=shared)
+    if not writable and "rro" not in mount.options and path in {"/", "/var", "/var/lib", "/run", "/mnt", "/sys"}:
+        return f"read-only covers {path} itself; file systems mounted below it may stay writable"
+    return ""
+
+
+def _follow(out: Table, facts: Facts, at: Ground, reached: Reached, where: Where) -> None:
+    """Answer what single host paths decide beyond themselves."""
+    state = flag(at.engine_facts, engine.STATE_ON_ROOT)
+    out[container.HOST_SUPERBLOCK] = _superblock(state, reached.paths)
+    out[container.HOST_SUPERBLOCK_WRITABLE] = _superblock_writable(state, facts, reached.writable)
+    if not reached.paths and reached.rest is NO:
+        out[container.HOST_PATHS_PERMITTED] = Seen(NO_PATHS, where, "no host path is inside")
+    else:
+        out[container.HOST_PATHS_PERMITTED] = Absent("owner and mode of the host's files were not seen")
+    asked = flag(facts, declared.WRITABLE_CGROUPS)
+    if asked is not None and asked.value:
+        out[container.CGROUP_WRITABLE] = Seen(True, asked.where)
+    else:
+        out[container.CGROUP_WRITABLE] = _cgroup(out, facts, at, reached, where)
+    out[container.LXCFS_WRITABLE] = _lxcfs(reached, where)
+    out[container.LAYER_PATH_KNOWN] = _layer(facts, at)
+
+
+def _superblock(state: Seen[bool] | None, paths: dict[str, Where]) -> Seen[bool] | Absent:
+    if state is not None and state.value:
+        return Seen(True, state.where, "the engine binds /etc/hosts from its state directory")
+    for path, where in paths.items():
+        if path in _ON_ROOT or path.startswith("/etc/"):
+            return Seen(True, where, "the path lies on the file system of the host's root")
+    return Absent("whether the engine's state lies on the host's root file system was not seen")
+
+
+def _superblock_writable(state: Seen[bool] | None, facts: Facts, writable: dict[str, Where]) -> Seen[bool] | Absent:
+    for path, where in writable.items():
+        if path in _ON_ROOT or path.startswith("/etc/"):
+            return Seen(True, where, "the path lies on the file system of the host's root")
+    fixed = flag(facts, declared.READ_ONLY_ROOT)
+    if state is not None and state.value and fixed is not None and not fixed.value:
+        return Seen(True, state.where, "the engine binds /etc/hosts writable")
+    return Absent("whether such a mount is writable was not seen")
+
+
+def _cgroup(out: Table, facts: Facts, at: Ground, reached: Reached, where: Where) -> Seen[bool] | Absent:
+    for path, place in reached.writable.items():
+        if path in {"/", "/sys", "/sys/fs"} or path == "/sys/fs/cgroup" or path.startswith("/sys/fs/cgroup/"):
+            return Seen(True, place, "the host's cgroup file system is bound writable")
+    if at.spelled_out:
+        fixed = texts(facts, declared.READONLY_PATHS)
+        if fixed is not None and "/sys/fs/cgroup" in fixed.value:
+            return Seen(False, fixed.where)
+        return Absent("how the cgroup file system is mounted was not seen")
+    if at.privileged is None:
+        return Absent("whether it is privileged was not seen")
+    if at.privileged.value:
+        return Seen(True, at.privileged.where, "privileged")
+    space = out.get(container.USER_NAMESPACE)
+    if at.engine == "docker" and isinstance(space, Seen) and space.value == "private":
+        return Seen(True, space.where, "Docker leaves the cgroup mount writable in a user namespace")
+    if reached.rest_writable is UNKNOWN or not at.engine:
+        return Absent("not every mount was seen")
+    if at.engine == "docker" and isinstance(space, Absent):
+        return Absent("whether it has a user namespace was not seen")
+    return Seen(False, where, "the engine mounts cgroups read-only")
+
+
+def _lxcfs(reached: Reached, where: Where) -> Seen[bool] | Absent:
+    above = reached.rest_writable is UNKNOWN
+    for path, place in reached.writable.items():
+        if path == _LXCFS or path.startswith(_LXCFS + "/cgroup"):
+            return Seen(True, place)
+        above = above or path in {"/", "/var", "/var/lib"}
+    if above:
+        return Absent("whether lxcfs is mounted on the host below a bound directory was not seen")
+    return Seen(False, where)
+
+
+def _layer(facts: Facts, at: Ground) -> Seen[bool] | Absent:
+    driver = text(facts, declared.STORAGE_DRIVER)
+    if driver is None:
+        if at.engine in KUBERNETES or at.engine in {"docker", "podman"}:
+            return Seen(True, at.where, "overlay is the engine's default storage")
+        return Absent("the storage driver was not seen")
+    name = driver.value.lower()
+    # btrfs and vfs show the directory as the root of the mount, overlay as its upperdir
+    return Seen("overlay" in name or name in {"btrfs", "vfs", "aufs"}, driver.where)
+
+
+def root_device(seen_host: Facts) -> str | None:
+    """Return ``major:minor`` of the host's root file system, None where it was not seen."""
+    found = text(seen_host, host.ROOT_DEVICE)
+    return None if found is None else found.value

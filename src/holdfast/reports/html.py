@@ -1,0 +1,234 @@
+"""One self-contained HTML file: the escape graph drawn, every workload with its reasons, and what ends each way out.
+
+Nothing is loaded from anywhere: the page's own policy forbids it. It works without scripts, by keyboard alone, on a
+phone, in the dark and on paper.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator
+from hashlib import sha256
+
+from holdfast.model.facts import Fact
+from holdfast.model.logic import atoms
+from holdfast.model.report import Assessment, Bearing, Report, Verdict
+from holdfast.model.technique import Technique
+from holdfast.reports._digest import counted, leads, missing, summed_up, worst_first
+from holdfast.reports._html_graph import Group, graph, groups, left_out
+from holdfast.reports._html_script import SCRIPT
+from holdfast.reports._html_style import STYLE
+from holdfast.reports._html_text import arrow, listed, safe, technique_anchor, way_line
+from holdfast.reports._html_workloads import workloads
+from holdfast.reports._reasons import lead
+from holdfast.reports._words import Words
+from holdfast.reports.page import about, paragraphs
+
+MEDIA_TYPE = "text/html"
+
+_MOST_NAMES = 8
+"""Names of a group spelled out in the graph's list."""
+
+
+def render(report: Report, *, language: str = "en") -> bytes:
+    """Write a report as one HTML file.
+
+    Args:
+        report: The report.
+        language: Tag of a table in ``_words``.
+
+    Returns:
+        UTF-8. Equal reports give equal bytes.
+    """
+    return "".join(_page(report, Words(language))).encode("utf-8", "backslashreplace")
+
+
+def _page(report: Report, words: Words) -> Iterator[str]:
+    ordered = worst_first(report.assessments)
+    policy = (
+        f"default-src 'none'; style-src 'sha256-{_digest(STYLE)}'; script-src 'sha256-{_digest(SCRIPT)}'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+    yield (
+        f'<!DOCTYPE html>\n<html lang="{words.language}">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="referrer" content="no-referrer">\n<link rel="icon" href="data:,">\n'
+        f"<title>{safe(words('html.title'))}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        f'<a class="skip" href="#workloads">{safe(words("html.skip"))}</a>\n'
+    )
+    yield from _header(report, words)
+    yield "<main>\n"
+    yield from _graph(report, groups(ordered), words)
+    yield from _list(ordered, words)
+    yield from _summed_up(report, words)
+    yield from _edges(report, words)
+    yield from _not_understood(report, words)
+    yield from _notes(report, words)
+    yield from _explained(ordered, words)
+    version = words("html.tool", version=report.tool_version) if report.tool_version else words("html.tool.bare")
+    yield f"</main>\n<footer>{safe(version)}</footer>\n<script>{SCRIPT}</script>\n</body>\n</html>\n"
+
+
+def _digest(text: str) -> str:
+    return b64encode(sha256(text.encode()).digest()).decode()
+
+
+def _header(report: Report, words: Words) -> Iterator[str]:
+    against = words("html.host", host=report.host) if report.host else words("html.no_host")
+    yield f'<header>\n<h1>{safe(words("html.heading"))}</h1>\n<p class="soft">{safe(against)}</p>\n<ul class="tiles">'
+    for verdict, count in counted(report.assessments).items():
+        yield (
+            f'<li class="tile {verdict.value}"><b>{count}</b><strong>{safe(words.verdict(verdict))}</strong> '
+            f'<span class="soft">{safe(words(f"html.verdict.{verdict.value}"))}</span></li>'
+        )
+    yield "</ul>\n</header>\n"
+
+
+def _section(title: str, words: Words, name: str = "") -> str:
+    anchor = f' id="{name}" tabindex="-1"' if name else ""
+    return f"<section>\n<h2{anchor}>{safe(words(title))}</h2>\n"
+
+
+def _graph(report: Report, found: list[Group], words: Words) -> Iterator[str]:
+    yield _section("html.graph", words, "graph-title")
+    drawn = graph(report, found, words)
+    if not drawn:
+        yield f"<p>{safe(words('html.graph.none'))}</p></section>\n"
+        return
+    yield f'<p class="soft drawn">{safe(words("html.graph.about"))}</p>\n'
+    # The box scrolls on its own, so it must take the focus: arrow keys have to move it.
+    label = safe(words("html.graph.scroll"))
+    yield f'<div class="scroll drawn" role="region" tabindex="0" aria-label="{label}">{drawn}</div>\n'
+    yield f'<ul class="chains card" aria-label="{safe(words("html.graph.list"))}">'
+    for group in found:
+        names = [
+            f'<a href="#w{number}">{safe(assessment.workload.name)}</a>'
+            for number, assessment in group.members[:_MOST_NAMES]
+        ]
+        if len(group.members) > _MOST_NAMES:
+            names.append(safe(words("html.more", count=len(group.members) - _MOST_NAMES)))
+        chains = "".join(way_line(way, words) for way in group.ways)
+        if group.hidden:
+            chains += f'<span class="soft">{safe(words("html.more", count=group.hidden))}</span>'
+        yield f"<li>{', '.join(names)}{chains}</li>"
+    yield "</ul>\n"
+    if left_out(found):
+        yield f'<p class="soft drawn">{safe(words("html.graph.left_out", count=left_out(found)))}</p>'
+    yield "</section>\n"
+
+
+def _list(ordered: list[Assessment], words: Words) -> Iterator[str]:
+    yield _section("html.workloads", words, "workloads")
+    if not ordered:
+        yield f"<p>{safe(words('html.none'))}</p></section>\n"
+        return
+    counts = counted(ordered)
+    yield f'<fieldset class="filter"><legend>{safe(words("html.filter"))}</legend>'
+    yield _radio("all", f"{words('html.filter.all')} ({len(ordered)})", checked=True)
+    for verdict in Verdict:
+        yield _radio(verdict.value, f"{words.verdict(verdict)} ({counts[verdict]})", checked=False)
+    yield "</fieldset>\n"
+    shown = safe(words("html.shown", count="{count}"))
+    yield (
+        f'<div class="tools"><label class="hid" for="q">{safe(words("html.search"))}</label>'
+        f'<input id="q" type="search" placeholder="{safe(words("html.search"))}" autocomplete="off">'
+        f'<button type="button" id="open">{safe(words("html.expand"))}</button>'
+        f'<button type="button" id="close">{safe(words("html.collapse"))}</button>'
+        f'<span id="shown" class="soft" role="status" data-text="{shown}"></span></div>\n<ul class="list">\n'
+    )
+    yield from workloads(ordered, words)
+    yield "</ul></section>\n"
+
+
+def _radio(name: str, label: str, *, checked: bool) -> str:
+    on = " checked" if checked else ""
+    return f'<label><input type="radio" name="verdict" id="f-{name}" value="{name}"{on}>{safe(label)}</label>'
+
+
+def _summed_up(report: Report, words: Words) -> Iterator[str]:
+    hanging = summed_up(report, Bearing.HOST_ONLY)
+    assumed = summed_up(report, Bearing.ASSUMPTION)
+    if not hanging and not assumed:
+        return
+    yield _section("html.summed_up", words)
+    if hanging and report.host:
+        facts = ", ".join(entry.fact.name for entry in missing(hanging.values()))
+        yield f"<p>{safe(words.counted('host_only.host', len(hanging), host=report.host, facts=facts), 2000)}</p>"
+    elif hanging:
+        yield f"<p>{safe(words.counted('host_only.no_host', len(hanging)))}</p>"
+    yield f'<p class="soft">{safe(", ".join(hanging), 4000)}</p>' if hanging else ""
+    if assumed:
+        names = [entry.fact.name for entry in missing(assumed.values()) if entry.fact.subject == "assumed"]
+        options = ", ".join(words("assumption.option", fact=name) for name in names)
+        yield f"<p>{safe(words.counted('assumption', len(assumed), options=options), 2000)}</p>"
+        yield f'<p class="soft">{safe(", ".join(assumed), 4000)}</p>'
+    yield "</section>\n"
+
+
+def _edges(report: Report, words: Words) -> Iterator[str]:
+    entries = []
+    for (start, verdict, techniques), ends in leads(report).items():
+        first, names = lead(start, ends, words)
+        through = safe(words("edge.through", techniques=", ".join(techniques))) if techniques else ""
+        entries.append(
+            f'<span class="way"><span class="step">{safe(first)}</span>{arrow(words)}'
+            f'<span class="goal {verdict.word}">{safe(names, 2000)}</span> <span class="soft">{through}</span></span>'
+        )
+    if entries:
+        yield _section("html.edges", words) + listed(entries, "facts card") + "</section>\n"
+
+
+def _not_understood(report: Report, words: Words) -> Iterator[str]:
+    if not report.not_understood:
+        return
+    yield _section("html.not_understood", words)
+    yield f'<p class="soft">{safe(words("html.not_understood.about"))}</p>'
+    entries = []
+    for error in report.not_understood:
+        line = f":{error.line}" if error.line and not error.where.endswith(f":{error.line}") else ""
+        lines = [f"<b>{safe(error.what)}</b>"]
+        lines += [f'<span class="code">{safe(error.where + line)}</span>'] if error.where else []
+        lines += [safe(words("not_understood.next", next=error.next))] if error.next else []
+        entries.append("<br>".join(lines))
+    yield listed(entries, "facts card") + "</section>\n"
+
+
+def _notes(report: Report, words: Words) -> Iterator[str]:
+    notes = [safe(note) for note in report.notes]
+    if report.baseline_left_out:
+        notes.append(safe(words.counted("baseline", report.baseline_left_out)))
+    if notes:
+        yield _section("html.notes", words) + listed(notes, "facts card") + "</section>\n"
+
+
+def _explained(ordered: list[Assessment], words: Words) -> Iterator[str]:
+    """Explain every way out that the page names, and every question that was asked."""
+    techniques: dict[str, Technique] = {}
+    asked: dict[str, Fact[object]] = {}
+    for assessment in ordered:
+        for finding in assessment.findings:
+            if finding.bearing in {Bearing.PATH, Bearing.SURFACE} and finding.technique.id not in techniques:
+                techniques[finding.technique.id] = finding.technique
+                asked.update((atom.fact.name, atom.fact) for atom in atoms(finding.technique.exposed_when))
+    if not techniques:
+        return
+    yield _section("html.explained", words)
+    for _, technique in sorted(techniques.items()):
+        yield (
+            f'<details class="more"><summary><h3>{safe(technique.title)}</h3></summary>'
+            f'<div id="{technique_anchor(technique.id)}"><dl class="about">'
+        )
+        yield "".join(f"<dt>{safe(name)}</dt><dd>{safe(value)}</dd>" for name, value in about(technique, words))
+        yield "</dl>"
+        yield "".join(f"<p>{safe(text, 0)}</p>" for text in paragraphs(technique.page))
+        yield listed(_source(address) for address in technique.sources) + "</div></details>\n"
+    yield f'<details class="more"><summary><h3>{safe(words("html.glossary"))}</h3></summary><div><dl>'
+    for name, fact in sorted(asked.items()):
+        yield f'<dt class="code">{safe(name)}</dt><dd>{safe(fact.doc, 0)}</dd>'
+    yield "</dl></div></details>\n</section>\n"
+
+
+def _source(address: str) -> str:
+    text = safe(address, 0)
+    return f'<a href="{text}" rel="noreferrer">{text}</a>' if address.startswith("https://") else text

@@ -1,0 +1,144 @@
+"""The report for a terminal: worst first, the shortest way out of each container, its evidence, and what ends it.
+
+In a pipe it is plain text without colour, unwrapped, so that ``grep`` sees whole sentences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from holdfast.model.errors import NotUnderstood
+from holdfast.model.report import Bearing, Report, Verdict
+from holdfast.reports._digest import counted, leads, missing, summed_up, worst_first
+from holdfast.reports._lines import Line, line, painted
+from holdfast.reports._plain import one_line
+from holdfast.reports._reasons import lead
+from holdfast.reports._terminal_workload import MOST_TO_LOOK_AT, block
+from holdfast.reports._words import Words
+
+MEDIA_TYPE = "text/plain"
+
+_WIDEST_NAME = 40
+"""Columns of the longest name that the others are aligned to."""
+
+
+def render(  # noqa: PLR0913 - each is one choice of the reader
+    report: Report,
+    *,
+    colour: bool,
+    width: int,
+    verbose: bool = False,
+    limit: int | None = None,
+    language: str = "en",
+) -> bytes:
+    """Write a report for a person.
+
+    Args:
+        report: The report.
+        colour: Write SGR colour sequences.
+        width: Columns to wrap at; 0 does not wrap, which is right for a pipe.
+        verbose: Show every way out with its whole proof, not only the shortest with what carries it.
+        limit: Most workloads shown, worst first; the others are counted. None shows all.
+        language: Tag of a table in ``_words``.
+    """
+    return painted(_lines(report, Words(language), verbose=verbose, limit=limit), colour=colour, width=width)
+
+
+def _lines(report: Report, words: Words, *, verbose: bool, limit: int | None) -> Iterator[Line]:
+    ordered = worst_first(report.assessments)
+    shown = ordered if limit is None else ordered[: max(limit, 0)]
+    name_width = min(_WIDEST_NAME, max((len(one_line(each.workload.name)) for each in shown), default=0))
+    before = False
+    for assessment in shown:
+        lines = list(block(assessment, words, name_width, verbose=verbose))
+        if before or (len(lines) > 1 and assessment is not shown[0]):
+            yield line()
+        yield from lines
+        before = len(lines) > 1
+    if len(shown) < len(ordered):
+        yield line()
+        verdicts = _verdicts(counted(ordered[len(shown) :]), words)
+        yield line((words("left_out", count=len(ordered) - len(shown), verdicts=verdicts), "dim"))
+    for part in (
+        _edges(report, words) if verbose else iter(()),
+        _summed_up(report, words, verbose=verbose),
+        _not_understood(report.not_understood, words),
+        _notes(report, words),
+    ):
+        lines = list(part)
+        if lines:
+            yield line()
+            yield from lines
+    if ordered or report.not_understood:
+        yield line()
+    yield _summary(report, words)
+
+
+def _edges(report: Report, words: Words) -> Iterator[Line]:
+    """Say which container leads to which; how each leads to the host stands with the container itself."""
+    for number, ((start, verdict, techniques), ends) in enumerate(leads(report).items()):
+        if number == 0:
+            yield line((words("edges.title"), "title"))
+        first, names = lead(start, ends, words)
+        through = words("edge.through", techniques=", ".join(one_line(each) for each in techniques))
+        text = words("edge", start=first, end=names)
+        yield line((text, verdict.word), "  ", (through if techniques else "", "dim"), indent=2)
+
+
+def _summed_up(report: Report, words: Words, *, verbose: bool) -> Iterator[Line]:
+    hanging = summed_up(report, Bearing.HOST_ONLY)
+    if hanging:
+        if report.host:
+            facts = ", ".join(entry.fact.name for entry in missing(hanging.values())[:MOST_TO_LOOK_AT])
+            text = words.counted("host_only.host", len(hanging), host=one_line(report.host), facts=facts)
+        else:
+            text = words.counted("host_only.no_host", len(hanging))
+        yield line((text, "unknown"))
+        if verbose:
+            yield line((", ".join(one_line(each) for each in hanging), "dim"), indent=2)
+    assumed = summed_up(report, Bearing.ASSUMPTION)
+    if assumed:
+        facts_assumed = [e.fact.name for e in missing(assumed.values()) if e.fact.subject == "assumed"]
+        options = ", ".join(words("assumption.option", fact=name) for name in facts_assumed)
+        yield line((words.counted("assumption", len(assumed), options=options), "dim"))
+
+
+def _not_understood(errors: tuple[NotUnderstood, ...], words: Words) -> Iterator[Line]:
+    for number, error in enumerate(errors):
+        if number == 0:
+            yield line((words("not_understood.title"), "title"))
+        yield line((one_line(error.what), "unknown"), indent=2)
+        where = one_line(error.where)
+        if error.line and not where.endswith(f":{error.line}"):
+            where += f":{error.line}"
+        if where:
+            yield line(words("not_understood.where", where=where), indent=4)
+        if error.next:
+            yield line(words("not_understood.next", next=one_line(error.next)), indent=4)
+
+
+def _notes(report: Report, words: Words) -> Iterator[Line]:
+    for note in report.notes:
+        yield line((words("note", text=one_line(note)), "dim"))
+    if report.baseline_left_out:
+        yield line((words.counted("baseline", report.baseline_left_out), "dim"))
+
+
+def _summary(report: Report, words: Words) -> Line:
+    counts = counted(report.assessments)
+    if report.assessments:
+        text = words.counted("summary", len(report.assessments), verdicts=_verdicts(counts, words))
+    else:
+        text = words("summary.nothing")
+    if report.not_understood:
+        text += "; " + words.counted("summary.not_understood", len(report.not_understood))
+    worst = next((verdict for verdict, count in counts.items() if count), Verdict.CONTAINED)
+    return line((text, worst.value if report.assessments else "dim"))
+
+
+def _verdicts(counts: dict[Verdict, int], words: Words) -> str:
+    return ", ".join(
+        words("summary.verdict", count=count, verdict=words.verdict(verdict))
+        for verdict, count in counts.items()
+        if count
+    )

@@ -1,0 +1,76 @@
+"""Register an interpreter that the host will run.
+
+What happens: the container writes a line to the ``register`` file of binfmt_misc that says: files with this beginning
+are run by that interpreter. The interpreter is a file of the container. When a process of the host next runs such a
+file, it runs the interpreter instead. The flag C even lends it the rights of a setuid program.
+
+Why the kernel allows it: the table of the initial user namespace serves every process that is not in a user namespace
+with a table of its own (Linux 6.7 and later). The file asks for no capability, only for the host's root user; mounting
+binfmt_misc so that the file appears needs CAP_SYS_ADMIN.
+
+What closes it: not running privileged, so that nothing can be mounted; a user namespace or an ordinary user; AppArmor
+docker-default, which refuses mount and the write; a kernel without binfmt_misc.
+
+How it looks: a write to ``.../binfmt_misc/register`` from a container.
+"""
+
+from holdfast.model.change import Change, with_, without
+from holdfast.model.logic import ends_with, has, is_
+from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.truth import NO, UNKNOWN, YES
+from holdfast.model.values import Members
+from holdfast.model.words import container, event, host, reach
+from holdfast.model.words.conditions import host_root, lsm_permits
+
+_FILE = "/proc/sys/fs/binfmt_misc/register"
+
+_OPEN: Situation = {
+    container.KERNEL_FILES_WRITABLE: Members.of(_FILE),
+    container.HOST_USER_ID: 0,
+    container.USER_NAMESPACE: "host",
+    container.SANDBOX: "none",
+    container.LSM_DENIES: Members(),
+    host.BINFMT_MISC: True,
+}
+
+TECHNIQUE = Technique(
+    title="Register an interpreter with binfmt_misc that the host will run",
+    row=52,
+    attack=("T1611", "T1546"),
+    evidence=Evidence.COMMON_KNOWLEDGE,
+    exposed_when=has(container.KERNEL_FILES_WRITABLE, _FILE)
+    & host_root()
+    & is_(container.USER_NAMESPACE, "host")
+    & is_(container.SANDBOX, "none")
+    & lsm_permits("proc_sys_write")
+    & is_(host.BINFMT_MISC, True),
+    gives=(Change(reach.HOST_ROOT, True, "the next such file that root runs on the host starts the interpreter"),),
+    closed_by=(
+        Change(container.KERNEL_FILES_WRITABLE, without(_FILE), "do not run privileged: nothing can be mounted there"),
+        Change(container.HOST_USER_ID, 100000, "run as an ordinary user, or in a user namespace"),
+        Change(container.LSM_DENIES, with_("proc_sys_write"), "enforce AppArmor docker-default or SELinux container_t"),
+        Change(container.SANDBOX, "gvisor", "run in a sandbox: its table of formats is its own"),
+        Change(host.BINFMT_MISC, False, "keep the module binfmt_misc from being loaded on the host"),
+    ),
+    seen_as=is_(event.IN_CONTAINER, True)
+    & is_(event.WRITE, True)
+    & (is_(event.FILE_SYSTEM, "binfmt_misc") | ends_with(event.PATH, "/binfmt_misc/register")),
+    seen_sample={
+        event.IN_CONTAINER: True,
+        event.WRITE: True,
+        event.FILE_SYSTEM: "binfmt_misc",
+        event.PATH: "/mnt/register",
+    },
+    drill_class=DrillClass.D2,
+    examples=(
+        Example("privileged", _OPEN, YES),
+        Example("the file is not there", {**_OPEN, container.KERNEL_FILES_WRITABLE: Members()}, NO),
+        Example("a user namespace with a table of its own", {**_OPEN, container.USER_NAMESPACE: "private"}, NO),
+        Example("a host without binfmt_misc", {**_OPEN, host.BINFMT_MISC: False}, NO),
+        Example("host not seen", unseen(_OPEN, host.BINFMT_MISC), UNKNOWN),
+    ),
+    sources=(
+        "https://docs.kernel.org/admin-guide/binfmt-misc.html",
+        "https://git.kernel.org/pub/scm/linux/kernel/git/torvalds/linux.git/commit/?id=21ca59b365c091d583f36ac753eaa8baf947be6f",
+    ),
+)

@@ -1,0 +1,226 @@
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from holdfast.model.errors import NotUnderstood
+from holdfast.model.facts import Facts, Seen
+from holdfast.model.logic import has, is_
+from holdfast.model.place import Where
+from holdfast.model.report import Report
+from holdfast.model.truth import UNKNOWN
+from holdfast.model.values import Members, OtherThan, Paths
+from holdfast.model.words import container
+from holdfast.reports import _words, holdfast_json, terminal
+from holdfast.reports._lines import columns, line, painted
+from holdfast.reports._plain import one_line
+from holdfast.reports._words import ENGLISH, Words
+from reports_made import BROKEN, EMPTY, SOCKET, cache, database, finding, live, machine, shop, web
+
+DATA = Path(__file__).parent / "data" / "reports"
+SGR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def plain(report, **options):
+    return terminal.render(report, **{"colour": False, "width": 0, **options}).decode()
+
+
+@pytest.mark.parametrize(
+    ("name", "report", "options"),
+    [
+        ("shop.txt", shop(), {}),
+        ("shop-60.txt", shop(), {"width": 60}),
+        ("shop-verbose.txt", shop(), {"verbose": True}),
+        ("machine.txt", machine(), {}),
+    ],
+)
+def test_the_snapshots(name, report, options):
+    assert plain(report, **options) == (DATA / name).read_text()
+
+
+def test_the_worst_comes_first():
+    out = plain(shop())
+    assert out.startswith("escapable  web ")
+    assert out.index("escapable  web") < out.index("unknown    shop/db") < out.index("contained  shop/cache")
+
+
+def test_the_shortest_way_stands_with_its_facts_places_and_fix():
+    out = plain(shop()).splitlines()
+    assert "  docker-socket -> host root, engine API" in out
+    assert "    container.host_paths covers /run/docker.sock  shop/compose.yaml:14" in out
+    assert "  fix: do not mount the engine's socket" in out
+
+
+def test_what_to_look_at_stands_with_the_reason():
+    assert "  look at: host.coredump (not seen)" in plain(shop())
+    report = Report((replace(web(), paths=web().paths[2:]),))
+    assert "  look at: host.coredump (not seen: no host was given)" in plain(report)
+
+
+def test_unconfirmed_ways_are_marked_and_confirmed_ones_are_not():
+    lines = plain(shop()).splitlines()
+    assert [each for each in lines if "confirmed by no drill yet" in each] == [
+        "  core-pattern -> host root  [confirmed by no drill yet]"
+    ]
+
+
+def test_what_hangs_on_the_host_is_one_line_however_many_workloads_there_are():
+    many = Report(tuple(cache(f"c{n}", n + 1) for n in range(50)))
+    out = plain(many)
+    assert out.count("give --host this") == 1
+    assert "1 way depends only on the host" in out
+    assert out.count("\n") == 54  # 50 workloads, the host's line, the summary, and an empty line before each
+
+
+def test_a_host_that_did_not_show_everything_is_named():
+    out = plain(Report((cache(),), host="node-7"))
+    assert "1 way depends only on facts that the host node-7 did not show: container.capabilities" in out
+
+
+def test_the_limit_keeps_the_worst_and_counts_the_others():
+    out = plain(shop(), limit=1)
+    assert "escapable  web" in out
+    assert "shop/db" not in out
+    assert "2 more are not shown: 1 unknown, 1 contained" in out
+    assert "3 containers: 1 escapable, 1 unknown, 1 contained" in out
+
+
+def test_verbose_shows_every_condition_and_the_graph():
+    out = plain(shop(), verbose=True)
+    assert re.search(r"no +container\.privileged is yes  seen: no  shop/compose.yaml:9  \(Compose default\)", out)
+    assert "host root -> shop/db" in out
+    assert "cgroup-release-agent" in out
+
+
+def test_an_empty_scan_says_so():
+    assert plain(EMPTY) == "no container found\n"
+    assert plain(Report((), (BROKEN,))).endswith("no container found; 1 document not understood\n")
+
+
+def test_nothing_but_text_where_no_colour_is_wanted():
+    for width in (0, 60):
+        out = terminal.render(shop(), colour=False, width=width)
+        assert b"\x1b" not in out
+
+
+def test_colour_is_sgr_alone_and_says_the_same():
+    out = terminal.render(shop(), colour=True, width=0).decode()
+    assert "\x1b[" in out
+    assert SGR.sub("", out) == plain(shop())
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_lines_keep_to_the_width(colour):
+    out = SGR.sub("", terminal.render(shop(), colour=colour, width=50, verbose=True).decode())
+    assert max(columns(each) for each in out.splitlines()) <= 50
+    flat = plain(shop(), verbose=True)
+    assert re.sub(r"\s", "", out) == re.sub(r"\s", "", flat)
+
+
+def test_wide_characters_count_twice():
+    out = painted([line("容器" * 30)], colour=False, width=40).decode().splitlines()
+    assert [columns(each) for each in out] == [40, 40, 40, 6]
+    assert "".join(each.strip() for each in out) == "容器" * 30
+
+
+def test_plain_output_does_without_rich():
+    code = (
+        "import sys; from holdfast.model.report import Report; from holdfast.reports import terminal; "
+        "terminal.render(Report(()), colour=False, width=80); sys.exit('rich' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_name_cannot_forge_lines_or_colours():
+    name = "web\n\x1b[2J\x1b[32mcontained  web\r\u202eevil"
+    forged = replace(web(), workload=replace(web().workload, name=name))
+    out = plain(Report((forged,)))
+    assert "web\\x0a\\x1b[2J\\x1b[32mcontained  web\\x0d\\u202eevil" in out
+    assert not [each for each in out.splitlines() if each.startswith("contained")]
+
+
+hostile = st.text(alphabet=st.characters(), max_size=30)
+
+
+@settings(max_examples=60)
+@given(hostile, hostile, st.booleans(), st.sampled_from([0, 30, 80]))
+def test_no_foreign_text_writes_a_control_byte(name, note, colour, width):
+    where = Where(note or "x", name, 3)
+    facts = Facts({container.HOST_PATHS: Seen(Paths(("/run",)), where, note)})
+    one = replace(live(), findings=(finding(SOCKET, facts),))
+    one = replace(one, workload=replace(one.workload, name=name, kind=note, source=where))
+    report = Report((one, web()), (NotUnderstood(name, note, name, 1),), (), (note, name), host=name)
+    raw = terminal.render(report, colour=colour, width=width, verbose=True)
+    out = raw.decode("utf-8")
+    if colour:
+        out = SGR.sub("", out)
+    assert all(char == "\n" or char.isprintable() or char in "\u00a0\u3000" for char in out)
+
+
+@given(st.text(alphabet=st.characters(), max_size=50))
+def test_one_line_is_printable_and_leaves_plain_text_alone(text):
+    out = one_line(text, 0)
+    assert out.replace("\u00a0", "").replace("\u3000", "").isprintable()
+    out.encode("utf-8")
+    if text.isprintable():
+        assert out == text
+
+
+def test_long_foreign_text_is_cut():
+    assert one_line("a" * 1000, 10) == "a" * 9 + "…"
+    assert len(one_line("\x00" * 1_000_000)) < 2000
+
+
+def test_every_sentence_can_be_filled_and_a_missing_translation_falls_back(monkeypatch):
+    monkeypatch.setattr(_words, "TABLES", {"en": ENGLISH, "xx": {"verdict.contained": "ENTHALTEN"}})
+    words = Words("xx")
+    assert words("verdict.contained") == "ENTHALTEN"
+    assert words("verdict.unknown") == "unknown"
+    assert Words("nobody speaks this").language == "en"
+    assert "ENTHALTEN  shop/cache" in plain(Report((cache(),)), language="xx")
+
+
+def test_no_sentence_of_the_table_is_unused():
+    source = (
+        "".join(path.read_text() for path in Path(terminal.__file__).parent.glob("*.py") if path.name != "_words.py")
+        + Path(_words.__file__).read_text().split("class Words")[1]
+    )
+    computed = ("verdict.", "truth.", "goal.", "op.", "value.", "evidence.", "html.verdict.")
+    for key in ENGLISH:
+        bare = key.removesuffix(".one").removesuffix(".many")
+        assert key.startswith(computed) or f'"{bare}"' in source or f"'{bare}'" in source, key
+
+
+def test_uncertain_ways_that_are_soonest_decided_come_first():
+    far = finding(SOCKET, Facts())
+    near = database()
+    path = replace(near.paths[0], steps=(far,))
+    both = replace(near, paths=(path, near.paths[0]), findings=(far, *near.findings))
+    assert "  core-pattern -> host root" in plain(Report((both,))).splitlines()[1]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (OtherThan(0), "container.host_user_id (known only in part: not 0)"),
+        (Members(rest=UNKNOWN), "container.capabilities (known only in part: nothing; the rest is unknown)"),
+    ],
+)
+def test_a_fact_known_in_part_is_said_to_be_so(value, said):
+    fact = container.HOST_USER_ID if isinstance(value, OtherThan) else container.CAPABILITIES
+    technique = replace(SOCKET, exposed_when=is_(fact, 1) if isinstance(value, OtherThan) else has(fact, "CAP_BPF"))
+    open_question = finding(technique, Facts().saying(fact, value, Where("compose.yaml", "", 3)))
+    assert open_question.verdict is UNKNOWN
+    path = replace(database().paths[0], steps=(open_question,))
+    report = Report((replace(database(), paths=(path,), findings=(open_question,)),))
+    assert f"  look at: {said}" in plain(report).splitlines()
+    assert json.loads(holdfast_json.render(report))["assessments"][0]["findings"][0]["proof"]["seen"] in (
+        {"other_than": 0},
+        {"yes": [], "maybe": [], "no": [], "rest": "unknown"},
+    )
