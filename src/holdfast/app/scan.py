@@ -20,6 +20,7 @@ from holdfast.model.errors import Error, NotUnderstood
 from holdfast.model.facts import Facts
 from holdfast.model.report import Assessment, Report
 from holdfast.model.workload import Described, Reading
+from holdfast.platforms import kubernetes
 from holdfast.reason.assess import Judge
 from holdfast.reason.catalogue import Catalogue
 from holdfast.reason.effective.declared import from_declared
@@ -47,17 +48,19 @@ class _Scan:
         """Judge what files describe, one at a time, so that ten thousand of them need no more memory than one."""
         judge = self.judge(host)
         waiting: list[Described] = []
-        shared = Facts()
+        shared: list[Facts] = []
         for reading in readings:
             self.troubles.extend(reading.problems)
-            shared = shared.joined(reading.shared)
+            if len(reading.shared):
+                shared.append(reading.shared)
             for described in reading.workloads:
-                if machine.waits_for_shared(described):
+                if kubernetes.waits(described):
                     waiting.append(described)
                 else:
                     self._judge_declared(judge, described, host)
+        join = kubernetes.others(shared)
         for described in waiting:
-            self._judge_declared(judge, Described(described.workload, shared.joined(described.facts)), host)
+            self._judge_declared(judge, join(described), host)
 
     def _judge_declared(self, judge: Judge, described: Described, host: Facts) -> None:
         effective = self.assumed.joined(from_declared(described.facts, host))
@@ -91,8 +94,8 @@ def scan(words: tuple[str, ...], settings: Settings, merge: tuple[str, ...] = ()
     name = ""
     try:
         if targets.paths or merge:
-            host, name = chosen_host(settings.host)
-            run.documents(_readings(targets, merge, run), host)
+            host, name = chosen_host(settings.host, settings.docker)
+            run.documents(readings(targets, merge, settings, run.progress, run.troubles), host)
         if targets.live:
             name = "this machine"
             _live(targets, run)
@@ -109,22 +112,23 @@ def scan(words: tuple[str, ...], settings: Settings, merge: tuple[str, ...] = ()
     return old.new(report) if old else report
 
 
-def _readings(targets: Targets, merge: tuple[str, ...], run: _Scan) -> Iterator[Reading]:
-    """Read files one after the other."""
-    reader = Reader(dict(os.environ), run.settings.profiles, run.settings.max_bytes)
+def readings(
+    targets: Targets, merge: tuple[str, ...], settings: Settings, progress: Progress, troubles: list[NotUnderstood]
+) -> Iterator[Reading]:
+    """Read files one after the other; what could not even be opened is added to the troubles."""
+    reader = Reader({**os.environ, "PWD": os.getcwd()}, settings.profiles, settings.max_bytes)  # noqa: PTH109
     if merge:
         yield reader.read_files(merge, named=True)
-    for path in targets.paths:
-        if path == "-":
-            yield reader.read("standard input", sys.stdin.buffer.read(run.settings.max_bytes + 1), named=True)
+    if "-" in targets.paths:
+        yield reader.read("standard input", sys.stdin.buffer.read(settings.max_bytes + 1), named=True)
     paths = [path for path in targets.paths if path != "-"]
     named = frozenset(path for path in paths if os.path.isfile(path))  # noqa: PTH113
-    for found in files.walk(paths, lambda count, path: run.progress.tell(count, "files read", path)):
+    for found in files.walk(paths, lambda count, path: progress.tell(count, "files read", path)):
         if isinstance(found, Error):
-            run.troubles.append(_trouble(found))
-        elif found.path in named or not is_override(found.path):
-            over = () if found.path in named and len(named) > 1 else overrides(found.path)
-            yield reader.read_files((found.path, *over), named=found.path in named)
+            troubles.append(_trouble(found))
+        elif found.named or not is_override(found.path):
+            over = () if found.named and len(named) > 1 else overrides(found.path)
+            yield reader.read_files((found.path, *over), named=found.named)
 
 
 def _live(targets: Targets, run: _Scan) -> None:
@@ -134,7 +138,7 @@ def _live(targets: Targets, run: _Scan) -> None:
     run.notes.extend(found.notes)
     host = this_host(found.engine_records)
     judge = run.judge(host)
-    for workload, facts, contradictions in machine.effective(found, host):
+    for workload, facts, contradictions in machine.effective(found, targets, host):
         run.assessments.append(judge.assess(workload, run.assumed.joined(facts), contradictions))
         run.progress.tell(len(run.assessments), "workloads judged", workload.name)
 
@@ -154,7 +158,7 @@ def write_report(
     elif settings.format == "sarif":
         from holdfast.reports import sarif
 
-        write(sarif.render(report))
+        sarif.render_to(report, write)
     elif settings.format == "html":
         from holdfast.reports import html
 

@@ -59,7 +59,8 @@ class Settings:
         for name in given:
             if name not in known:
                 raise Usage(f"there is no setting {name!r}", where, f"settings: {', '.join(sorted(known))}")
-        return replace(self, **{name: _checked(name, value, where) for name, value in given.items()})
+        checked: dict[str, Any] = {name: _checked(name, value, where) for name, value in given.items()}
+        return replace(self, **checked)
 
 
 _CHOICES = {"fail_on": FAIL_ON, "format": FORMATS, "colour": COLOURS}

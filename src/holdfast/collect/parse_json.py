@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
-from json.decoder import JSONDecodeError, scanstring  # pyright: ignore[reportAttributeAccessIssue] - typeshed lacks it
+from collections.abc import Callable
+from json import decoder
+from json.decoder import JSONDecodeError
 
 from holdfast.collect.parse_limits import DEPTH, NODES, Refused, too_deep, too_many
 from holdfast.model.tree import Mapping, Node, Scalar, Sequence
+
+_scan_string: Callable[[str, int, bool], tuple[str, int]] = vars(decoder)["scanstring"]
+"""The string scanner of the json module, in C where there is one. The type stubs do not know it."""
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
@@ -154,7 +159,7 @@ class _Reader:
 
     def _string(self) -> str:
         try:
-            string, self.at = scanstring(self.text, self.at + 1, True)
+            string, self.at = _scan_string(self.text, self.at + 1, True)
         except JSONDecodeError as error:
             self.line += self.text.count("\n", self.at, error.pos)
             raise Refused(f"not JSON: {error.msg}", "correct the string here", self.line) from error

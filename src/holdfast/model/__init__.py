@@ -1,1 +1,1 @@
-"""Floor 0: facts, words, logic, techniques, reports as values. Standard library only; imports nothing of this package above it."""
+"""Floor 0: facts, words, logic, techniques, reports as values. Standard library only; imports no floor above."""

@@ -55,7 +55,7 @@ class Reading:
     shared: Facts = field(default_factory=Facts)
 
 
-class Needs(Exception):  # noqa: N818 - not an error: a question to whoever can do I/O
+class Needs(Exception):
     """A platform must see further files before it can read the document.
 
     Attributes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Protocol
+from typing import Protocol, cast
 
 from holdfast.model.tree import Document
 from holdfast.model.workload import Reading, Surroundings
@@ -43,5 +43,5 @@ def load() -> dict[str, Platform]:
             continue
         module = import_module(f"{__name__}.{info.name}")
         if hasattr(module, "recognises"):
-            found[module.NAME] = module
+            found[module.NAME] = cast("Platform", module)
     return found

@@ -71,7 +71,8 @@ class Others:
             self._claims.setdefault(_short(claim.name), []).append(claim)
         for account in facts.value(declared.TOKENLESS_ACCOUNTS) or ():
             self._tokenless.setdefault(_short(account), []).append(account)
-        self._handlers.update(facts.value(declared.RUNTIME_HANDLERS) or ())
+        handlers = facts.value(declared.RUNTIME_HANDLERS)
+        self._handlers.update(handlers or ())
 
     def joined(self, described: Described) -> Described:
         """Return a workload with what the documents say about it."""

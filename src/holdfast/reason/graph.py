@@ -40,11 +40,11 @@ def edges(assessments: Sequence[Assessment]) -> tuple[Edge, ...]:
                 best[edge.end] = edge
         found.extend(best.values())
         if assessment.workload.kind in LIVE_KINDS:
-            for goal in _EVERYTHING_ON_THE_HOST:
-                if goal.name in best:
-                    known = reached.get(goal.name)
-                    if known is None or best[goal.name].verdict > known.verdict:
-                        reached[goal.name] = best[goal.name]
+            for giving in _EVERYTHING_ON_THE_HOST:
+                if giving.name in best:
+                    known = reached.get(giving.name)
+                    if known is None or best[giving.name].verdict > known.verdict:
+                        reached[giving.name] = best[giving.name]
     live = [assessment.workload.name for assessment in assessments if assessment.workload.kind in LIVE_KINDS]
     for goal, edge in reached.items():
         found.extend(Edge(goal, name, edge.verdict, ()) for name in live if name != edge.start)

@@ -12,46 +12,45 @@ Source:
 
 from __future__ import annotations
 
-from holdfast.model.facts import Facts, Seen
+from typing import Any
+
+from holdfast.model.facts import Fact, Facts, Seen
 from holdfast.model.place import Where
 from holdfast.model.values import Members, Paths
 from holdfast.model.words import container
 
 _HERE = Where("the most restricted workload")
 
-RESTRICTED = Facts(
-    {
-        fact: Seen(value, _HERE)
-        for fact, value in {
-            container.USER_ID: 65532,
-            container.HOST_USER_ID: 65532,
-            container.HOST_GROUP_IDS: Members.of(65532),
-            container.USER_NAMESPACE: "host",
-            container.CAPABILITIES: Members(),
-            container.BOUNDING_CAPABILITIES: Members(),
-            container.NO_NEW_PRIVILEGES: True,
-            container.PRIVILEGED: False,
-            container.SYSCALLS: Members(),
-            container.SECCOMP: "runtime-default",
-            container.LSM_DENIES: Members(),
-            container.SANDBOX: "none",
-            container.SHARED_NAMESPACES: Members(),
-            container.HOST_PATHS: Paths(),
-            container.HOST_PATHS_WRITABLE: Paths(),
-            container.HOST_PATHS_SUID: Paths(),
-            container.HOST_PATHS_SHARED: Paths(),
-            container.HOST_SUPERBLOCK: True,
-            container.LAYER_PATH_KNOWN: True,
-            container.MASKED: True,
-            container.KERNEL_FILES_WRITABLE: Members(),
-            container.DEVICES: Members(),
-            container.DEVICE_ACCESS: Members(),
-            container.CGROUP_WRITABLE: False,
-            container.LXCFS_WRITABLE: False,
-            container.SERVICE_ACCOUNT_TOKEN: True,
-            container.VOLUME_CLAIMS: True,
-            container.SAME_USER_ON_HOST: False,
-        }.items()
-    }
-)
+_VALUES: dict[Fact[Any], object] = {
+    container.USER_ID: 65532,
+    container.HOST_USER_ID: 65532,
+    container.HOST_GROUP_IDS: Members.of(65532),
+    container.USER_NAMESPACE: "host",
+    container.CAPABILITIES: Members(),
+    container.BOUNDING_CAPABILITIES: Members(),
+    container.NO_NEW_PRIVILEGES: True,
+    container.PRIVILEGED: False,
+    container.SYSCALLS: Members(),
+    container.SECCOMP: "runtime-default",
+    container.LSM_DENIES: Members(),
+    container.SANDBOX: "none",
+    container.SHARED_NAMESPACES: Members(),
+    container.HOST_PATHS: Paths(),
+    container.HOST_PATHS_WRITABLE: Paths(),
+    container.HOST_PATHS_SUID: Paths(),
+    container.HOST_PATHS_SHARED: Paths(),
+    container.HOST_SUPERBLOCK: True,
+    container.LAYER_PATH_KNOWN: True,
+    container.MASKED: True,
+    container.KERNEL_FILES_WRITABLE: Members(),
+    container.DEVICES: Members(),
+    container.DEVICE_ACCESS: Members(),
+    container.CGROUP_WRITABLE: False,
+    container.LXCFS_WRITABLE: False,
+    container.SERVICE_ACCOUNT_TOKEN: True,
+    container.VOLUME_CLAIMS: True,
+    container.SAME_USER_ON_HOST: False,
+}
+
+RESTRICTED = Facts({fact: Seen(value, _HERE) for fact, value in _VALUES.items()})
 """Facts that are left out (an inherited descriptor, what a volume claim is bound to) cannot be seen in any manifest."""

@@ -1,0 +1,134 @@
+"""What runs on this machine: the engine's word and the kernel's word for each container, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from holdfast.app.progress import Progress
+from holdfast.app.targets import Targets
+from holdfast.collect import docker_socket, procfs
+from holdfast.collect.parse import parse
+from holdfast.model.errors import Error, NotReachable, NotUnderstood
+from holdfast.model.facts import Facts
+from holdfast.model.report import Contradiction
+from holdfast.model.workload import Described, Surroundings, Workload
+from holdfast.platforms import docker_inspect
+from holdfast.platforms.procfs import read_sightings
+from holdfast.reason.effective.declared import from_declared
+from holdfast.reason.effective.joined import joined
+from holdfast.reason.effective.observed import from_observed
+
+
+@dataclass
+class Found:
+    """What one look at the machine brought.
+
+    Attributes:
+        declared: What the engine says, by container.
+        observed: What procfs shows, by process.
+        engine_records: What the engine says about itself, to be read together with the host.
+        troubles: What could not be read.
+        notes: One-line remarks.
+    """
+
+    declared: list[Described] = field(default_factory=list)
+    observed: list[Described] = field(default_factory=list)
+    engine_records: dict[str, str | Error] = field(default_factory=dict)
+    troubles: list[NotUnderstood] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def look(targets: Targets, docker: str, progress: Progress) -> Found:
+    """Ask the engine and procfs.
+
+    Args:
+        targets: Which containers and processes are wanted.
+        docker: Address of the engine; empty for the usual places.
+        progress: Told about each container.
+
+    Raises:
+        Error: An engine that was named as a target cannot be reached.
+    """
+    found = Found()
+    if targets.engine:
+        _ask_engine(targets, docker, progress, found)
+    sightings = procfs.sightings(pids=targets.pids)
+    reading = read_sightings(sightings)
+    found.observed = list(reading.workloads)
+    found.troubles.extend(reading.problems)
+    found.notes.extend(sightings.notes)
+    if sightings.vanished:
+        found.notes.append(f"{sightings.vanished} processes ended while they were read")
+    return found
+
+
+def _ask_engine(targets: Targets, docker: str, progress: Progress, found: Found) -> None:
+    address = docker or docker_socket.DEFAULT
+    wanted = {name.lstrip("/") for name in targets.containers}
+    met: set[str] = set()
+    try:
+        found.engine_records = docker_socket.engine_documents(address)
+        for name, data in docker_socket.documents(address, every=bool(wanted)):
+            document, troubles = parse(name, data)
+            found.troubles.extend(troubles)
+            try:
+                reading = docker_inspect.read(document, Surroundings())
+            except NotUnderstood as trouble:
+                found.troubles.append(trouble)
+                continue
+            found.troubles.extend(reading.problems)
+            for described in reading.workloads:
+                hit = _named(described.workload, wanted)
+                met.update(hit)
+                if hit or not wanted:
+                    found.declared.append(described)
+                    progress.tell(len(found.declared), "containers asked", described.workload.name)
+    except Error as error:
+        if not targets.optional:
+            raise
+        if isinstance(error, NotReachable):
+            found.notes.append(f"no Docker engine was asked: {error.what}")
+        else:
+            found.troubles.append(
+                error if isinstance(error, NotUnderstood) else NotUnderstood(error.what, error.where, error.next)
+            )
+    for name in sorted(wanted - met):
+        found.troubles.append(
+            NotUnderstood("there is no such container", f"docker://{name}", "list them: docker ps --all")
+        )
+
+
+def _named(workload: Workload, wanted: set[str]) -> set[str]:
+    """Return the names, or beginnings of the id, by which a container was asked for."""
+    return {name for name in wanted if name == workload.name or (len(name) >= 4 and workload.key.startswith(name))}
+
+
+def effective(
+    found: Found, targets: Targets, host: Facts
+) -> Iterator[tuple[Workload, Facts, tuple[Contradiction, ...]]]:
+    """Join the two descriptions of each container and answer what the kernel will do.
+
+    Yields:
+        The workload, its effective facts, and where the two descriptions contradict each other. Processes that no
+        engine claims stand for themselves.
+    """
+    live: dict[str, list[Described]] = {}
+    for process in found.observed:
+        live.setdefault(process.workload.key or process.workload.name, []).append(process)
+    claimed: set[str] = set()
+    for described in found.declared:
+        declared = from_declared(described.facts, host)
+        processes = live.get(described.workload.key, []) if described.workload.key else []
+        claimed.add(described.workload.key)
+        if not processes:
+            yield (described.workload, *joined(declared, None))
+        for process in processes:
+            first = not process.workload.labels.get("further")
+            workload = described.workload if first else process.workload
+            yield (workload, *joined(declared, from_observed(process.facts, host)))
+    if targets.processes:
+        for key, processes in live.items():
+            if key not in claimed:
+                for process in processes:
+                    yield (process.workload, *joined(None, from_observed(process.facts, host)))
