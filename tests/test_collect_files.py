@@ -12,7 +12,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from holdfast.collect.files import Found, Walked, walk
@@ -146,6 +146,7 @@ _RULES = st.lists(
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 @settings(max_examples=25, deadline=None)
+@example(paths=[["a"]], outer=["a/**"], inner=["!x.yml"])
 @given(paths=st.lists(st.lists(_PARTS, min_size=0, max_size=3), min_size=1, max_size=6), outer=_RULES, inner=_RULES)
 def test_git_itself_would_leave_out_the_same(
     tmp_path_factory: pytest.TempPathFactory, paths: list[list[str]], outer: list[str], inner: list[str]

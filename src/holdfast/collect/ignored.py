@@ -9,6 +9,7 @@ Source:
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
 LIMIT = 1 << 20
+_CONTENTS = re.compile(r"/\*\*(?= *$)")
+"""``a/**`` means what lies in ``a``, for git; for pathspec it means ``a`` as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,5 +106,5 @@ def _read(folder: str, path: str) -> _Rules | None:
             GitIgnoreSpec.from_lines([line])
         except (ValueError, TypeError):
             continue  # git passes over a pattern that it does not understand
-        kept.append(line)
+        kept.append(_CONTENTS.sub("/**/*", line))
     return _Rules(folder.rstrip("/"), GitIgnoreSpec.from_lines(kept))
