@@ -107,7 +107,7 @@ USERS = [
     ("podman", "1000", None, ("SYS_ADMIN",), Members(names("SYS_ADMIN"))),
     ("podman", "1000", None, (), Members()),
     ("docker", "www-data", None, (), Members(maybe=DEFAULTS["docker"])),
-    ("docker", None, None, (), Members(maybe=DEFAULTS["docker"])),
+    ("docker", None, None, (), Members(DEFAULTS["docker"])),  # an image runs as root unless it names a user
     ("containerd", None, True, ("SYS_ADMIN",), Members()),
     ("containerd", "app", True, (), Members()),
 ]

@@ -48,9 +48,7 @@ ODD = st.one_of(
 
 
 def described(subject):
-    """Versions stay as the host's own reader answers them; it checks their shape before anybody compares them."""
-    versions = {host.KERNEL_VERSION, engine.VERSION, engine.CONTAINERD_VERSION}
-    facts = [fact for fact in load().values() if fact.subject in subject and fact not in versions]
+    facts = [fact for fact in load().values() if fact.subject in subject]
     return st.dictionaries(st.sampled_from(facts), ODD, max_size=12)
 
 
@@ -60,7 +58,7 @@ def test_no_declaration_is_too_odd(answers, around):
     table = said({**PLAIN, **answers})
     out = from_declared(table, said(around))
     assert all(isinstance(entry, Seen | Absent) for entry in out.table.values())
-    assert {fact.subject for fact in out} == {"container"}
+    assert {fact.subject for fact in out} <= {"container", "engine", "host"}
     from_declared(said(answers), said(around))
 
 

@@ -106,12 +106,29 @@ def test_what_only_the_host_decides_does_not_make_a_workload_unknown() -> None:
     assert [finding.bearing for finding in result.findings] == [Bearing.HOST_ONLY]
 
 
-def test_a_setting_that_the_restricted_workload_lacks_makes_the_host_matter() -> None:
-    both = technique("both", is_(host.COREDUMP, True) & is_(container.HOST_USER_ID, 0), ROOT)
-    assert judge(both).assess(SHOP, seen({container.HOST_USER_ID: 0})).verdict is Verdict.UNKNOWN
-    assert judge(both).assess(SHOP, seen({container.HOST_USER_ID: 1000})).verdict is Verdict.CONTAINED
-    # the user is not known either: this workload may be worse than the restricted one
+def test_a_setting_that_a_plain_workload_lacks_makes_the_host_matter() -> None:
+    both = technique("both", is_(host.COREDUMP, True) & has(container.CAPABILITIES, "CAP_SYS_ADMIN"), ROOT)
+    many, few = Members.of("CAP_SYS_ADMIN"), Members.of("CAP_CHOWN")
+    assert judge(both).assess(SHOP, seen({container.CAPABILITIES: many})).verdict is Verdict.UNKNOWN
+    assert judge(both).assess(SHOP, seen({container.CAPABILITIES: few})).verdict is Verdict.CONTAINED
+    # the capabilities are not known either: this workload may be worse than a plain one
     assert judge(both).assess(SHOP, Facts()).verdict is Verdict.UNKNOWN
+
+
+def test_a_workload_that_asks_for_nothing_is_not_blamed_for_an_unseen_host() -> None:
+    both = technique("both", is_(host.COREDUMP, True) & is_(container.HOST_USER_ID, 0), ROOT)
+    for table in ({container.HOST_USER_ID: 0}, {container.HOST_USER_ID: 1000}, {}):
+        assert judge(both).assess(SHOP, seen(table)).verdict is Verdict.CONTAINED
+    root = seen({container.HOST_USER_ID: 0})
+    assert judge(both, surroundings={host.COREDUMP: True}).assess(SHOP, root).verdict is Verdict.ESCAPABLE
+
+
+def test_one_of_two_ways_that_the_workload_opens_itself_makes_the_host_matter() -> None:
+    way = is_(host.COREDUMP, True) | has(container.SHARED_NAMESPACES, "net")
+    either = technique("either", is_(host.BINFMT_MISC, True) & way, ROOT)
+    shared, own = Members.of("net"), Members()
+    assert judge(either).assess(SHOP, seen({container.SHARED_NAMESPACES: own})).verdict is Verdict.CONTAINED
+    assert judge(either).assess(SHOP, seen({container.SHARED_NAMESPACES: shared})).verdict is Verdict.UNKNOWN
 
 
 def test_a_way_that_needs_an_assumption_counts_only_when_it_is_made() -> None:

@@ -119,11 +119,16 @@ LOG = _object(
     runs={"type": "array", "minItems": 1, "maxItems": 1, "items": RUN},
 )
 VALIDATOR = Draft202012Validator(LOG)
+OFFICIAL = os.environ.get("HOLDFAST_SARIF_SCHEMA", "")
+"""A copy of the schema that OASIS publishes. It is not ours to store; where a person names one it is held as well."""
 
 
 def rendered(report):
     log = json.loads(sarif.render(report))
     VALIDATOR.validate(log)
+    if OFFICIAL:
+        schema = json.loads(Path(OFFICIAL).read_text())
+        validators.validator_for(schema)(schema).validate(log)
     run = log["runs"][0]
     rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
     assert len(set(rules)) == len(rules)
@@ -137,16 +142,6 @@ def rendered(report):
 @pytest.mark.parametrize("report", [shop(), machine(), EMPTY], ids=["shop", "machine", "empty"])
 def test_it_holds_to_the_schema(report):
     rendered(report)
-
-
-@pytest.mark.skipif(
-    "HOLDFAST_SARIF_SCHEMA" not in os.environ, reason="HOLDFAST_SARIF_SCHEMA names no copy of the official schema"
-)
-def test_it_holds_to_the_official_schema():
-    schema = json.loads(Path(os.environ["HOLDFAST_SARIF_SCHEMA"]).read_text())
-    validator = validators.validator_for(schema)(schema)
-    for report in (shop(), machine(), EMPTY):
-        validator.validate(json.loads(sarif.render(report)))
 
 
 def test_levels_follow_the_paths():

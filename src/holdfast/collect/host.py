@@ -3,7 +3,7 @@
 Nothing here needs root. Without it some entries are NotPermitted, and the facts they would answer stay unknown.
 """
 
-# ruff: noqa: PTH207, PTH208 - /proc and /sys have thousands of names; a Path for each costs more than reading it
+# ruff: noqa: PTH116, PTH207, PTH208 - /proc and /sys have thousands of names; a Path for each costs more than reading it
 
 from __future__ import annotations
 
@@ -97,6 +97,20 @@ FOLDERS = (
 )
 """Folders of which only the names inside matter; their key ends with ``/``, their text is one name a line."""
 
+SOCKETS = (
+    "/run/containerd/containerd.sock",
+    "/run/crio/crio.sock",
+    "/run/docker.sock",
+    "/run/incus/unix.socket",
+    "/run/libvirt/libvirt-sock",
+    "/run/podman/podman.sock",
+    "/run/snapd.socket",
+    "/var/lib/incus/unix.socket",
+    "/var/lib/lxd/unix.socket",
+    "/var/snap/lxd/common/lxd/unix.socket",
+)
+"""Control sockets, of which owner, group and mode matter."""
+
 DAEMONS = frozenset(
     {"buildkitd", "containerd", "crio", "dockerd", "k3s", "k3s-server", "kubelet", "podman", "rke2", "systemd"}
 )
@@ -112,7 +126,8 @@ def records(root: str = "/") -> Records:
     Returns:
         Texts by absolute path as the host spells it. Folders (key ends with ``/``) give the names inside, one a line.
         ``uname:machine`` is the machine name, ``process:NAME`` one running daemon a paragraph (first line pid and
-        effective uid, then one argument a line), ``rpm:`` the answer of rpm. What could not be read is an Error.
+        effective uid, then one argument a line), ``permissions:PATH`` user, group and octal mode of a socket, ``rpm:``
+        the answer of rpm. What could not be read is an Error.
     """
     base = root.rstrip("/")
     found: Records = {}
@@ -127,8 +142,17 @@ def records(root: str = "/") -> Records:
         found["uname:machine"] = os.uname().machine
     found.update(_kernel_files(base, found))
     found.update(_daemons(base))
+    found.update({f"permissions:{path}": _permissions(base + path) for path in SOCKETS})
     found.update(package_records(base))
     return found
+
+
+def _permissions(path: str) -> str | Error:
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        return failure(error, path)
+    return f"{found.st_uid}:{found.st_gid}:{found.st_mode & 0o7777:o}"
 
 
 def _names(path: str) -> str | Error:

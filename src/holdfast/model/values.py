@@ -146,10 +146,12 @@ class Paths:
     Attributes:
         items: Absolute paths, already normal (see ``normal_path``).
         rest: The answer where no item matches; UNKNOWN where some mounts could not be read.
+        outside: Paths known not to be reached; only needed where ``rest`` is not NO.
     """
 
     items: tuple[str, ...] = ()
     rest: Truth = NO
+    outside: frozenset[str] = frozenset()
     _split: tuple[tuple[str, ...], ...] = field(init=False, repr=False, compare=False, default=())
 
     def __post_init__(self) -> None:
@@ -178,7 +180,9 @@ class Paths:
 
     def covers(self, path: str, /) -> Truth:
         """Tell whether the path itself or an ancestor of it is inside."""
-        return YES if self.items and self.matching(path) else self.rest
+        if self.items and self.matching(path):
+            return YES
+        return NO if path in self.outside else self.rest
 
     def below(self, path: str, /) -> Truth:
         """Tell whether something strictly below the path is inside."""
@@ -186,7 +190,8 @@ class Paths:
 
     def having(self, paths: Iterable[object], /) -> Paths:
         """Return the set with these paths inside."""
-        return Paths(tuple(dict.fromkeys((*self.items, *(str(path) for path in paths)))), self.rest)
+        added = tuple(str(path) for path in paths)
+        return Paths(tuple(dict.fromkeys((*self.items, *added))), self.rest, self.outside - frozenset(added))
 
     def lacking(self, paths: Iterable[object], /) -> Paths:
         """Return the set without the items that reach any of these paths (the item, its ancestors, what is below)."""
@@ -194,4 +199,5 @@ class Paths:
         for path in paths:
             gone.update(self.matching(str(path)))
             gone.update(self.matching_below(str(path)))
-        return Paths(tuple(item for item in self.items if item not in gone), NO if self.rest is UNKNOWN else self.rest)
+        rest = NO if self.rest is UNKNOWN else self.rest
+        return Paths(tuple(item for item in self.items if item not in gone), rest, self.outside)

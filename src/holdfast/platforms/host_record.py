@@ -37,7 +37,7 @@ _AGAIN = "record the host again: holdfast facts --host --output FILE"
 _NUMBERS: frozenset[Fact[Any]] = frozenset(
     {host.KERNEL_VERSION, engine.VERSION, engine.CONTAINERD_VERSION, engine.DESKTOP_VERSION}
 )
-_PAIRS: frozenset[Fact[Any]] = frozenset({host.PACKAGES})
+_PAIRS: frozenset[Fact[Any]] = frozenset({host.PACKAGES, host.SOCKET_PERMISSIONS})
 
 
 def recognises(document: Document) -> bool:

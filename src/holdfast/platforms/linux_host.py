@@ -65,6 +65,7 @@ def _plain_answers(records: Records) -> dict[Fact[Any], Answer]:
         host.KUBELET_LOGS: _kubelet(records, " and serves logs unless it was told not to"),
         host.ROOT_DEVICE: _root_device(records),
         host.ROOT_DAEMON_SOCKETS: _root_daemons(records),
+        host.SOCKET_PERMISSIONS: _socket_permissions(records),
     }
     machine = records.text("uname:machine")
     table[host.ARCHITECTURE] = Seen(machine, Where("uname:machine")) if machine else records.absent("uname:machine")
@@ -139,6 +140,15 @@ def _root_daemons(records: Records) -> Answer:
         if records.text(folder) is None and not records.missing(folder):
             unread = records.absent(folder)
     return unread or Seen(False, Where("/run"), "none of their sockets exists")
+
+
+def _socket_permissions(records: Records) -> Answer:
+    keys = [key for key in records.entries if key.startswith("permissions:")]
+    seen = ((key, records.text(key) or ("-:-:-" if records.missing(key) else "")) for key in sorted(keys))
+    found = tuple((key.removeprefix("permissions:"), text) for key, text in seen if text)
+    if found:
+        return Seen(found, Where(found[0][0]))
+    return Absent("the control sockets of the host were not looked at", Where("/run"))
 
 
 def _root_device(records: Records) -> Answer:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from holdfast.model.facts import Absent, Fact, Facts, Seen
+from holdfast.model.logic import Atom, Expr, atoms
 from holdfast.model.place import Where
 from holdfast.model.proof import Proof, prove
 from holdfast.model.report import Assessment, Bearing, Contradiction, Finding, Verdict
@@ -14,7 +15,7 @@ from holdfast.model.words import assumed, load
 from holdfast.model.workload import Workload
 from holdfast.reason.catalogue import Catalogue, Entry
 from holdfast.reason.paths import escape_paths
-from holdfast.reason.reference import RESTRICTED
+from holdfast.reason.reference import YARDSTICKS
 
 _NOT_ASSUMED = Where("nobody assumed it (--assume)")
 _CACHE_LIMIT = 20_000
@@ -41,8 +42,8 @@ class Judge:
         self.catalogue = catalogue
         self.surroundings = surroundings
         self._unassumed = _assumptions()
-        self._reference = Facts({**surroundings.table, **RESTRICTED.table})
-        self._reference_proofs: dict[str, tuple[Proof, frozenset[object]]] = {}
+        self._yardsticks = tuple(Facts({**surroundings.table, **stick.table}) for stick in YARDSTICKS)
+        self._summaries: dict[str, Proof] = {}
         self._bearings: dict[tuple[object, ...], Bearing] = {}
 
     def assess(self, workload: Workload, facts: Facts, contradictions: tuple[Contradiction, ...] = ()) -> Assessment:
@@ -66,9 +67,7 @@ class Judge:
                 continue
             bearing = self._bearing(entry, truth, whole)
             proof = (
-                self._reference_proof(entry)[0]
-                if bearing is Bearing.HOST_ONLY
-                else prove(entry.technique.exposed_when, whole)
+                self._summed_up(entry) if bearing is Bearing.HOST_ONLY else prove(entry.technique.exposed_when, whole)
             )
             found.append(Finding(entry.technique, truth, proof, bearing))
             entries[entry.technique.id] = entry
@@ -106,20 +105,51 @@ class Judge:
                 without[fact] = entry_
         if entry.test(without) is NO:
             return Bearing.ASSUMPTION
-        proof, missing = self._reference_proof(entry)
-        if proof.truth is UNKNOWN:
-            own = frozenset(leaf.expr for leaf in prove(entry.technique.exposed_when, whole).missing())
-            if own <= missing:
+        own = frozenset(leaf.expr for leaf in prove(entry.technique.exposed_when, whole).missing())
+        around = {fact: entry_ for fact, entry_ in whole.table.items() if fact.subject != "container"}
+        for stick in YARDSTICKS:
+            yardstick = Facts({**around, **stick.table})
+            proof = prove(entry.technique.exposed_when, yardstick)
+            if (
+                proof.truth is UNKNOWN
+                and own <= _granted(proof, own, yardstick)
+                and not _worse(entry, whole, yardstick)
+            ):
                 return Bearing.HOST_ONLY
         return Bearing.PATH
 
-    def _reference_proof(self, entry: Entry) -> tuple[Proof, frozenset[object]]:
-        known = self._reference_proofs.get(entry.technique.id)
+    def _summed_up(self, entry: Entry) -> Proof:
+        """Prove a technique that only the host decides, for a yardstick: the same for every workload."""
+        known = self._summaries.get(entry.technique.id)
         if known is None:
-            proof = prove(entry.technique.exposed_when, self._reference)
-            known = (proof, frozenset(leaf.expr for leaf in proof.missing()))
-            self._reference_proofs[entry.technique.id] = known
+            tried = [prove(entry.technique.exposed_when, stick) for stick in self._yardsticks]
+            known = next((proof for proof in tried if proof.truth is UNKNOWN), tried[-1])
+            self._summaries[entry.technique.id] = known
         return known
+
+
+def _worse(entry: Entry, whole: Facts, yardstick: Facts) -> bool:
+    """Tell whether the workload fulfils a condition about the container that the yardstick does not fulfil."""
+    return any(
+        prove(atom, whole).truth is YES and prove(atom, yardstick).truth is not YES
+        for atom in atoms(entry.technique.exposed_when)
+        if atom.fact.subject == "container"
+    )
+
+
+def _granted(proof: Proof, own: frozenset[Expr], yardstick: Facts) -> frozenset[Expr]:
+    """Return the open conditions that say nothing about a workload.
+
+    Those are the ones that stay open for the yardstick, and those about the container that the yardstick fulfils: even
+    if they turn out in the attacker's favour the workload is no worse than the yardstick.
+    """
+    open_there = frozenset(leaf.expr for leaf in proof.missing())
+    fulfilled = (
+        expr
+        for expr in own - open_there
+        if isinstance(expr, Atom) and expr.fact.subject == "container" and prove(expr, yardstick).truth is YES
+    )
+    return open_there.union(fulfilled)
 
 
 def _answers(entry: Entry, table: Mapping[Fact[Any], Seen[Any] | Absent]) -> tuple[object, ...]:

@@ -137,8 +137,14 @@ def _minimal(candidates: Iterable[EscapePath]) -> list[EscapePath]:
             order.get(path.reaches, len(order)),
             len(path.steps),
             not all(step.technique.confirmed for step in path.steps),
+            _open_conditions(path),
         ),
     )
+
+
+def _open_conditions(path: EscapePath) -> int:
+    """Count what nobody could answer: of two paths that may be open, the one that hangs on less is told first."""
+    return 0 if path.verdict is YES else sum(len(step.proof.missing()) for step in path.steps)
 
 
 def _with_chained(found: list[Finding], paths: list[EscapePath], entries: Mapping[str, Entry]) -> list[Finding]:

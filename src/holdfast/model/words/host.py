@@ -75,6 +75,11 @@ RELEASE_AGENT_GUARDED: Fact[bool] = Fact(
     "Setting release_agent needs CAP_SYS_ADMIN in the initial user namespace: Linux 5.17, 5.16.6, 5.15.20, 5.10.97, "
     "5.4.177, 4.19.229, 4.14.266 and later, or a distribution's kernel that carries the change (CVE-2022-0492).",
 )
+SOCKET_PERMISSIONS: Fact[tuple[tuple[str, str], ...]] = Fact(
+    "host.socket_permissions",
+    tuple,
+    'Control sockets as (path, "user:group:mode"): ids in decimal digits, mode in octal digits; mode "-" where there is no such socket.',
+)
 ROOT_DAEMON_SOCKETS: Fact[bool] = Fact(
     "host.root_daemon_sockets", bool, "At least one of libvirt, LXD, Incus and snapd listens on its socket."
 )

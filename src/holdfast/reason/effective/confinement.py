@@ -40,6 +40,9 @@ _DEFAULT_NAMES = {
     "cri-o": "crio-default",
 }
 _DENIES_ALG = (29, 4, 3)
+_LABEL_WHEN_TOLD = frozenset({"docker", "containerd", "cri"})
+"""Engines that label no container unless they are told to: ``selinux-enabled`` of dockerd and ``enable_selinux`` of
+containerd are off as they come. A Pod (``cri``) is taken to run on containerd until its node was seen."""
 _SELINUX_ENGINES = frozenset({"podman", "cri-o"})
 
 
@@ -180,8 +183,8 @@ def _unlabelled(facts: Facts, at: Ground, active: bool | None) -> Policy | None:
     shared = members(facts, declared.NAMESPACES)
     if shared is not None and YES in (shared.value.has("pid"), shared.value.has("ipc")):
         return Policy("spc_t", _NOTHING, _NOTHING, shared.where, "sharing pid or ipc disables labels")
-    if active is None and at.engine == "docker":
-        return Policy(None, _NOTHING, _NOTHING, at.where, "Docker labels no container unless it is told to")
+    if active is None and at.engine in _LABEL_WHEN_TOLD:
+        return Policy(None, _NOTHING, _NOTHING, at.where, "engine default: no SELinux labels unless it is told to")
     return None
 
 

@@ -30,8 +30,10 @@ from holdfast.reason.effective.ground import Ground, ground
 from holdfast.reason.effective.kernel_files import answer_kernel_files
 from holdfast.reason.effective.mounts import answer_mounts
 from holdfast.reason.effective.namespaces import answer_namespaces
+from holdfast.reason.effective.permissions import answer_permissions
 from holdfast.reason.effective.reading import Table, flag, places, renamed, text, texts
 from holdfast.reason.effective.seccomp import declared_syscalls
+from holdfast.reason.effective.surroundings import answer_surroundings
 from holdfast.reason.effective.users import User, answer_users, user
 
 _WINDOWS = "a Windows container: nothing here is known about it"
@@ -64,6 +66,8 @@ def from_declared(facts: Facts, host_facts: Facts) -> Facts:
     answer_devices(out, facts, at)
     _flags(out, facts, at)
     out.update(declared_syscalls(facts, host_facts, bounding))
+    answer_permissions(out, host_facts)
+    answer_surroundings(out, host_facts, at)
     return Facts(out)
 
 

@@ -12,6 +12,7 @@ from holdfast.reason.effective.devices import KINDS, kind_of_number, opened_by
 from holdfast.reason.effective.ground import lsm_active
 from holdfast.reason.effective.mountinfo import answer_mountinfo
 from holdfast.reason.effective.namespaces import sandbox_of
+from holdfast.reason.effective.permissions import answer_permissions
 from holdfast.reason.effective.reading import (
     UNSAID,
     Table,
@@ -55,6 +56,7 @@ def from_observed(facts: Facts, host_facts: Facts) -> Facts:
     else:
         out[container.SHARED_NAMESPACES] = shared
     answer_mountinfo(out, facts, host_facts)
+    answer_permissions(out, host_facts)
     _devices(out, facts)
     _rest(out, facts, host_facts)
     out.update(observed_syscalls(facts, host_facts))

@@ -18,7 +18,7 @@ from holdfast.model.truth import NO, UNKNOWN, YES, Truth
 from holdfast.model.values import Members
 from holdfast.model.words import container, declared, engine, host, observed
 from holdfast.reason.effective.ground import KUBERNETES, Ground, ground
-from holdfast.reason.effective.reading import UNSAID, members, text
+from holdfast.reason.effective.reading import UNSAID, elements, members, text
 from holdfast.reason.effective.seccomp_document import read
 from holdfast.reason.effective.seccomp_judges import Judge, LiveJudge, ProfileJudge, Surroundings
 from holdfast.reason.effective.seccomp_paths import filters
@@ -238,11 +238,11 @@ def observed_syscalls(facts: Facts, host_facts: Facts) -> Table:
 def surroundings(host_facts: Facts, capabilities: Members) -> Surroundings:
     """Gather what decides about gates and about ways into the kernel."""
     options = members(host_facts, host.KERNEL_CONFIG)
-    kernel = host_facts.value(host.KERNEL_VERSION)
+    kernel = elements(host_facts, host.KERNEL_VERSION, int)
     machine = text(host_facts, host.ARCHITECTURE)
     return Surroundings(
         capabilities,
-        tuple(kernel)[:2] if kernel else None,
+        kernel.value[:2] if kernel is not None and kernel.value else None,
         machine.value if machine is not None else "",
         options.value if options is not None else None,
     )
@@ -251,10 +251,10 @@ def surroundings(host_facts: Facts, capabilities: Members) -> Surroundings:
 def version(name: str, about: Facts) -> tuple[int, ...] | None:
     """Return the version of the engine that decides the default profile, None where it was not seen."""
     fact = engine.CONTAINERD_VERSION if name == "containerd" else engine.VERSION
-    found = about.value(fact)
+    found = elements(about, fact, int)
     if found is None and name == "containerd" and about.value(engine.NAME) == "containerd":
-        found = about.value(engine.VERSION)
-    return tuple(found) if isinstance(found, tuple) and found else None
+        found = elements(about, engine.VERSION, int)
+    return found.value or None if found is not None else None
 
 
 def _answers(kind: str, calls: Syscalls | Absent, entry: Seen[Any], note: str = "") -> Table:

@@ -21,7 +21,8 @@ NOT_ROOT = OtherThan(0)
 _HIGHEST = 0xFFFFFFFF
 _Id = int | OtherThan
 
-_IMAGE = Absent("the document names no user, and the image that decides was not seen")
+_IMAGE = "no user is named and the image was not seen; an image runs as root unless it names a user"
+_NOBODY = Absent("neither user nor engine was named")
 _NAME = Absent("a user given by name is looked up in the image, which was not seen")
 _NO_USER = Absent("the user is not a number the kernel takes")
 _PODMAN = Absent("whether Podman runs rootless was not seen")
@@ -62,7 +63,7 @@ def user(facts: Facts, at: Ground) -> User:
     if named is None:
         if never_root and refuses is not None:
             return User(Seen(NOT_ROOT, refuses.where, "the engine refuses to start it as root"), False)
-        return User(_IMAGE, None)
+        return User(Seen(0, at.where, _IMAGE), True) if at.engine else User(_NOBODY, None)
     name, colon, group_name = named.value.strip().partition(":")
     group = number_of(group_name)
     if named.value == "" or name == "root":
@@ -177,7 +178,11 @@ def _groups(who: User, space: Seen[str] | Absent, facts: Facts) -> Seen[Members]
     if isinstance(space, Absent):
         return Seen(Members(rest=UNKNOWN), where, "the user namespace was not seen")
     if space.value != "host":
-        return Seen(_NOT_HOST_ROOT, where, "groups of its own user namespace are other groups on the host")
+        lines = elements(facts, declared.USER_NAMESPACE_MAP, tuple)
+        ranges = () if lines is None else ranges_of(lines.value)
+        if ranges is None or any(other <= _SYSTEM[-1] for _, other, _ in ranges):
+            return Seen(Members(rest=UNKNOWN), where, "the mapping takes in groups of the host's system")
+        return Seen(_NO_SYSTEM_GROUP, where, "groups of its own user namespace are other groups on the host")
     sure: set[object] = set() if who.group is None else {who.group}
     closed = who.closed and further is not None
     for name in () if further is None else further.value:
@@ -194,7 +199,9 @@ def _groups(who: User, space: Seen[str] | Absent, facts: Facts) -> Seen[Members]
     return Seen(Members(frozenset(sure), rest=rest), where, note, _renumbered(parts))
 
 
-_NOT_HOST_ROOT = Members(no=frozenset({0}), rest=UNKNOWN)
+_SYSTEM = range(1000)
+"""Ids of the host's own users and groups. shadow gives user namespaces ids from 100000 on, a kubelet from 65536 on."""
+_NO_SYSTEM_GROUP = Members(no=frozenset[object](_SYSTEM), rest=UNKNOWN)
 
 
 def _renumbered(parts: object) -> dict[object, Where]:
