@@ -144,7 +144,7 @@ def _minimal(candidates: Iterable[EscapePath]) -> list[EscapePath]:
 
 def _open_conditions(path: EscapePath) -> int:
     """Count what nobody could answer: of two paths that may be open, the one that hangs on less is told first."""
-    return 0 if path.verdict is YES else sum(len(step.proof.missing()) for step in path.steps)
+    return 0 if path.verdict is YES else sum(1 for step in path.steps for _ in step.proof.missing())
 
 
 def _with_chained(found: list[Finding], paths: list[EscapePath], entries: Mapping[str, Entry]) -> list[Finding]:
