@@ -39,8 +39,9 @@ def escape_paths(
         entries: The catalogue entries of those findings, by technique id.
 
     Returns:
-        The minimal paths, certain ones first, then worst goal, then fewest steps; and the findings, with those that
-        only a chain opens added, and those that give facts but lead nowhere marked as surface.
+        The minimal paths, certain ones first, then those that a drill confirmed, then worst goal, then fewest steps;
+        and the findings, with those that only a chain opens added, and those that give facts but lead nowhere marked
+        as surface.
     """
     weighing = [finding for finding in found if finding.bearing is Bearing.PATH]
     if not weighing:
@@ -134,9 +135,9 @@ def _minimal(candidates: Iterable[EscapePath]) -> list[EscapePath]:
         kept.values(),
         key=lambda path: (
             -path.verdict,
+            not all(step.technique.confirmed for step in path.steps),
             order.get(path.reaches, len(order)),
             len(path.steps),
-            not all(step.technique.confirmed for step in path.steps),
             _open_conditions(path),
         ),
     )

@@ -17,6 +17,8 @@ def answer_surroundings(out: Table, host_facts: Facts, at: Ground) -> None:
     """
     if at.engine in KUBERNETES:
         _unless_asked(out, host_facts, host.KUBELET, Seen(True, at.where, "a kubelet runs every Pod"))
+        logs = Seen(True, at.where, "a kubelet serves logs unless it was told not to (enableSystemLogHandler)")
+        _unless_asked(out, host_facts, host.KUBELET_LOGS, logs)
     if at.engine in {"docker", "podman"}:
         _unless_asked(out, host_facts, engine.NAME, Seen(at.engine, at.where, "the document is written for it"))
     if at.engine and engine.NAME not in host_facts:
