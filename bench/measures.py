@@ -1,0 +1,164 @@
+"""Measure Holdfast: CPU time, memory and wall time, in pairs in one run, as medians."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import manifests
+import sleepers
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of a command cost.
+
+    Attributes:
+        wall_s: Seconds on the clock.
+        cpu_s: Seconds of processor time, user and system, children included.
+        memory_mb: Largest resident set of the process, in units of 10**6 bytes.
+        code: Exit code.
+    """
+
+    wall_s: float
+    cpu_s: float
+    memory_mb: float
+    code: int
+
+
+def run(command: Sequence[str], folder: Path | None = None) -> Run:
+    """Run a command with its output thrown away and measure it, its children included."""
+    start = time.perf_counter()
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder)
+    _, status, used = os.wait4(child.pid, 0)
+    wall = time.perf_counter() - start
+    child.returncode = os.waitstatus_to_exitcode(status)
+    return Run(wall, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / 1e6, child.returncode)
+
+
+def checked(made: Run, allowed: range, what: str) -> Run:
+    """Stop where a command failed: a crash is fast, and no figure."""
+    if made.code not in allowed:
+        sys.exit(f"{what} ended with exit code {made.code}; nothing is measured")
+    return made
+
+
+@contextmanager
+def folder_of(count: int) -> Iterator[Path]:
+    """Make ``count`` manifests for the time of a measurement."""
+    folder = Path(tempfile.mkdtemp(prefix="holdfast-bench-"))
+    try:
+        manifests.make(folder, count)
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def row(what: str, measured: str, wanted: str, *, held: bool) -> None:
+    """Print one line of the table as soon as it is known."""
+    print(f"| {what} | {measured} | {wanted} | {'held' if held else 'MISSED'} |", flush=True)
+
+
+def measure_manifests(holdfast: str, checkov: str) -> None:
+    """Measure 1,000 single-Pod manifests against Checkov, in turns."""
+    ours: list[Run] = []
+    theirs: list[Run] = []
+    with folder_of(1000) as folder:
+        for _ in range(5):
+            command = [holdfast, "scan", str(folder), "--format", "json", "--output", str(folder / "report")]
+            ours.append(checked(run(command), range(4), "holdfast"))
+            command = [checkov, "-d", str(folder), "--framework", "kubernetes", "--compact", "--quiet", "-o", "json"]
+            theirs.append(checked(run(command), range(2), "checkov"))
+    ratios = [their.cpu_s / our.cpu_s for our, their in zip(ours, theirs, strict=True)]
+    cpu = [statistics.median(one.cpu_s for one in side) for side in (ours, theirs)]
+    memory = [max(one.memory_mb for one in side) for side in (ours, theirs)]
+    ratio = statistics.median(ratios)
+    figures = f"{cpu[0]:.2f} s against {cpu[1]:.2f} s: {ratio:.1f} times less ({min(ratios):.1f} to {max(ratios):.1f})"
+    row("1,000 manifests: CPU, Holdfast against Checkov, 5 pairs", figures, "20 times less", held=ratio >= 20)
+    row("1,000 manifests: memory", f"{memory[0]:.0f} MB against {memory[1]:.0f} MB", "", held=memory[0] < memory[1])
+
+
+def measure_memory(holdfast: str, _: str) -> None:
+    """Measure the memory that 10,000 manifests take."""
+    with folder_of(10_000) as folder:
+        for form in ("json", "terminal"):
+            command = [holdfast, "scan", str(folder), "--format", form, "--output", str(folder / "report")]
+            made = checked(run(command), range(4), "holdfast")
+            figures = f"{made.memory_mb:.0f} MB, {made.cpu_s:.1f} s CPU"
+            row(f"10,000 manifests: memory, {form} report", figures, "under 250 MB", held=made.memory_mb < 250)
+
+
+def measure_containers(holdfast: str, _: str) -> None:
+    """Measure a scan of 100 running containers, live seccomp filters included."""
+    reason = sleepers.missing()
+    if reason:
+        row("100 running containers", f"not measured: {reason}", "under 2 s", held=False)
+        return
+    with sleepers.running(100), tempfile.TemporaryDirectory() as folder:
+        command = [holdfast, "scan", "machine", "--format", "json", "--output", f"{folder}/report"]
+        made = [checked(run(command), range(4), "holdfast") for _ in range(5)]
+        shown = subprocess.run(
+            [holdfast, "facts", "machine", "--format", "json"], capture_output=True, text=True, check=False
+        ).stdout
+    filters = shown.count('"container.seccomp"')
+    wall = statistics.median(one.wall_s for one in made)
+    row(
+        "100 running containers, live filters included",
+        f"{wall:.2f} s wall, {statistics.median(one.cpu_s for one in made):.2f} s CPU, {filters} filters",
+        "under 2 s",
+        held=wall < 2,
+    )
+
+
+def measure_start(holdfast: str, _: str) -> None:
+    """Measure what a person waits for: the version, and one file."""
+    with folder_of(1) as folder:
+        file = str(next(folder.rglob("*.yaml")))
+        for what, command, limit in (
+            ("`holdfast --version`", [holdfast, "--version"], 0.15),
+            ("scan of one file, terminal report", [holdfast, "scan", file], 0.4),
+            ("scan of one file, JSON report", [holdfast, "scan", file, "--format", "json"], 0.4),
+        ):
+            made = [checked(run(command, folder), range(4), what).wall_s for _ in range(21)]
+            wall = statistics.median(made)
+            row(what, f"{wall:.3f} s wall (slowest of 21: {max(made):.3f} s)", f"under {limit} s", held=wall < limit)
+
+
+MEASURES: dict[str, Callable[[str, str], None]] = {
+    "manifests": measure_manifests,
+    "memory": measure_memory,
+    "containers": measure_containers,
+    "start": measure_start,
+}
+
+
+def main() -> None:
+    """Measure what was asked for and print a table."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("which", nargs="*", metavar="MEASURE", help=f"{', '.join(MEASURES)}; all by default")
+    options.add_argument("--holdfast", required=True)
+    options.add_argument("--checkov", required=True)
+    given = options.parse_args()
+    unknown = set(given.which) - set(MEASURES)
+    if unknown:
+        options.error(f"no such measure: {', '.join(sorted(unknown))}; there are: {', '.join(MEASURES)}")
+    cores = len(os.sched_getaffinity(0))
+    print(f"Python {platform.python_version()}, {platform.machine()}, {cores} cores, Linux {platform.release()}\n")
+    print("| what | measured | wanted | |\n|---|---|---|---|", flush=True)
+    for name in given.which or MEASURES:
+        MEASURES[name](str(Path(given.holdfast).absolute()), str(Path(given.checkov).absolute()))
+
+
+if __name__ == "__main__":
+    main()
