@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from holdfast import techniques
-from holdfast.app import baseline, machine
+from holdfast.app import baseline
 from holdfast.app.assume import assumptions
 from holdfast.app.documents import Reader, is_override, overrides
-from holdfast.app.hosts import chosen_host, this_host
 from holdfast.app.progress import Progress
 from holdfast.app.settings import Settings
 from holdfast.app.targets import Targets, sort_targets
@@ -94,7 +93,11 @@ def scan(words: tuple[str, ...], settings: Settings, merge: tuple[str, ...] = ()
     name = ""
     try:
         if targets.paths or merge:
-            host, name = chosen_host(settings.host, settings.docker)
+            host = Facts()
+            if settings.host:
+                from holdfast.app.hosts import chosen_host
+
+                host, name = chosen_host(settings.host, settings.docker)
             run.documents(readings(targets, merge, settings, run.progress, run.troubles), host)
         if targets.live:
             name = "this machine"
@@ -133,6 +136,9 @@ def readings(
 
 def _live(targets: Targets, run: _Scan) -> None:
     """Judge what runs on this machine."""
+    from holdfast.app import machine
+    from holdfast.app.hosts import this_host
+
     found = machine.look(targets, run.settings.docker, run.progress)
     run.troubles.extend(found.troubles)
     run.notes.extend(found.notes)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from holdfast.model.facts import Absent, Fact, Facts, Seen
 from holdfast.model.logic import Atom, Expr, atoms
 from holdfast.model.place import Where
 from holdfast.model.proof import Proof, prove
-from holdfast.model.report import Assessment, Bearing, Contradiction, Finding, Verdict
+from holdfast.model.report import Assessment, Bearing, Contradiction, EscapePath, Finding, Verdict
 from holdfast.model.truth import NO, UNKNOWN, YES, Truth
 from holdfast.model.words import assumed, load
 from holdfast.model.workload import Workload
@@ -24,6 +24,16 @@ _CACHE_LIMIT = 20_000
 def _assumptions() -> dict[Fact[Any], Seen[Any] | Absent]:
     """Answer every assumption with "no"; a technique that is then shut needs the assumption."""
     return {fact: Seen(False, _NOT_ASSUMED) for fact in load().values() if fact.subject == assumed.HOST_USER.subject}
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """One technique that is not shut: its truth, its weight, and a proof where all workloads share one."""
+
+    entry: Entry
+    truth: Truth
+    bearing: Bearing
+    shared: Proof | None
 
 
 class Judge:
@@ -44,7 +54,8 @@ class Judge:
         self._unassumed = _assumptions()
         self._yardsticks = tuple(Facts({**surroundings.table, **stick.table}) for stick in YARDSTICKS)
         self._summaries: dict[str, Proof] = {}
-        self._bearings: dict[tuple[object, ...], Bearing] = {}
+        self._asked = catalogue.asked
+        self._plans: dict[tuple[object, ...], tuple[_Planned, ...]] = {}
 
     def assess(self, workload: Workload, facts: Facts, contradictions: tuple[Contradiction, ...] = ()) -> Assessment:
         """Judge one workload.
@@ -57,21 +68,22 @@ class Judge:
         Returns:
             The verdict with findings and minimal paths. ESCAPABLE needs a path of which every condition is YES.
         """
-        table: dict[Fact[Any], Seen[Any] | Absent] = {**self.surroundings.table, **facts.table}
-        whole = Facts(table)
-        found: list[Finding] = []
-        entries: dict[str, Entry] = {}
-        for test, entry in self.catalogue.tests:
-            truth = test(table)
-            if truth is NO:
-                continue
-            bearing = self._bearing(entry, truth, whole)
-            proof = (
-                self._summed_up(entry) if bearing is Bearing.HOST_ONLY else prove(entry.technique.exposed_when, whole)
+        whole = Facts({**self.surroundings.table, **facts.table})
+        plan = self._plan(whole)
+        found = [
+            Finding(
+                each.entry.technique,
+                each.truth,
+                each.shared or prove(each.entry.technique.exposed_when, whole),
+                each.bearing,
             )
-            found.append(Finding(entry.technique, truth, proof, bearing))
-            entries[entry.technique.id] = entry
-        paths, found = escape_paths(self.catalogue, whole, found, entries)
+            for each in plan
+        ]
+        paths: list[EscapePath] = []
+        if any(each.bearing is Bearing.PATH for each in plan):
+            paths, found = escape_paths(
+                self.catalogue, whole, found, {each.entry.technique.id: each.entry for each in plan}
+            )
         if any(path.verdict is YES for path in paths):
             verdict = Verdict.ESCAPABLE
         elif paths:
@@ -80,22 +92,46 @@ class Judge:
             verdict = Verdict.CONTAINED
         return Assessment(workload, verdict, tuple(paths), tuple(found), contradictions)
 
+    def _plan(self, whole: Facts) -> tuple[_Planned, ...]:
+        """Say which techniques are not shut and how each weighs. The same answers make the same plan.
+
+        Of a thousand manifests most answer alike, and only the places differ; those are in the proofs.
+        """
+        key = tuple([entry.value if isinstance(entry, Seen) else None for entry in map(whole.table.get, self._asked)])
+        try:
+            known = self._plans.get(key)
+        except TypeError:  # an answer that cannot be hashed: a malformed document; judge it each time
+            return self._planned(whole)
+        if known is None:
+            if len(self._plans) > _CACHE_LIMIT:
+                self._plans.clear()
+            known = self._plans[key] = self._planned(whole)
+        return known
+
+    def _planned(self, whole: Facts) -> tuple[_Planned, ...]:
+        made: list[_Planned] = []
+        for test, entry in self.catalogue.tests:
+            truth = test(whole.table)
+            if truth is NO:
+                continue
+            bearing = self._bearing(entry, truth, whole)
+            shared = None
+            if bearing is Bearing.HOST_ONLY or (bearing is Bearing.ASSUMPTION and self._open_to_all(entry)):
+                shared = self._summed_up(entry)
+            made.append(_Planned(entry, truth, bearing, shared))
+        return tuple(made)
+
+    def _open_to_all(self, entry: Entry) -> bool:
+        """Tell whether the yardsticks need the same assumption, so that no workload is to blame."""
+        return self._summed_up(entry).truth is UNKNOWN
+
     def _bearing(self, entry: Entry, truth: Truth, whole: Facts) -> Bearing:
         """Say how a technique that is not shut weighs on the verdict."""
         if not entry.goals and not entry.opens:
             return Bearing.SURFACE
         if truth is YES:
             return Bearing.PATH
-        key = (entry.technique.id, *_answers(entry, whole.table))
-        try:
-            known = self._bearings.get(key)
-        except TypeError:  # an answer that cannot be hashed: a malformed document; judge it each time
-            return self._weighed(entry, whole)
-        if known is None:
-            if len(self._bearings) > _CACHE_LIMIT:
-                self._bearings.clear()
-            known = self._bearings[key] = self._weighed(entry, whole)
-        return known
+        return self._weighed(entry, whole)
 
     def _weighed(self, entry: Entry, whole: Facts) -> Bearing:
         """Weigh an UNKNOWN: is it this workload's own, the host's, or a matter of assumption?"""
@@ -150,12 +186,3 @@ def _granted(proof: Proof, own: frozenset[Expr], yardstick: Facts) -> frozenset[
         if isinstance(expr, Atom) and expr.fact.subject == "container" and prove(expr, yardstick).truth is YES
     )
     return open_there.union(fulfilled)
-
-
-def _answers(entry: Entry, table: Mapping[Fact[Any], Seen[Any] | Absent]) -> tuple[object, ...]:
-    """Return what is known of the facts an entry asks, in a fixed order, for use as a key."""
-    answers: list[object] = []
-    for fact in entry.ordered:
-        seen = table.get(fact)
-        answers.append(seen.value if isinstance(seen, Seen) else None)
-    return tuple(answers)

@@ -21,7 +21,6 @@ class Entry:
         technique: The technique.
         test: Its compiled condition.
         asks: Every fact the condition asks.
-        ordered: The same, in a fixed order.
         goals: Goals (``reach.*``) it gives.
         opens: Other facts it changes, which may open further techniques.
     """
@@ -29,18 +28,24 @@ class Entry:
     technique: Technique
     test: Test
     asks: frozenset[Fact[Any]]
-    ordered: tuple[Fact[Any], ...]
     goals: tuple[Fact[Any], ...]
     opens: tuple[Change, ...]
 
 
 class Catalogue:
-    """All techniques, ready to be tested."""
+    """All techniques, ready to be tested.
+
+    Attributes:
+        entries: One for each technique.
+        tests: The compiled conditions with their entries.
+        asked: Every fact that any technique asks, in a fixed order.
+    """
 
     def __init__(self, techniques: Iterable[Technique]) -> None:
         """Compile every condition. Costs a few milliseconds, once."""
         self.entries: tuple[Entry, ...] = tuple(_entry(technique) for technique in techniques)
         self.tests: tuple[tuple[Test, Entry], ...] = tuple((entry.test, entry) for entry in self.entries)
+        self.asked: tuple[Fact[Any], ...] = _in_order(frozenset().union(*(entry.asks for entry in self.entries)))
         asking: dict[Fact[Any], list[Entry]] = {}
         for entry in self.entries:
             for fact in entry.asks:
@@ -57,7 +62,7 @@ def _entry(technique: Technique) -> Entry:
     goals = tuple(change.fact for change in technique.gives if change.fact.subject == "reach")
     opens = tuple(change for change in technique.gives if change.fact.subject != "reach")
     asks = frozenset(atom.fact for atom in atoms(technique.exposed_when))
-    return Entry(technique, compile_test(technique.exposed_when), asks, _in_order(asks), goals, opens)
+    return Entry(technique, compile_test(technique.exposed_when), asks, goals, opens)
 
 
 def _in_order(facts: frozenset[Fact[Any]]) -> tuple[Fact[Any], ...]:
