@@ -158,7 +158,7 @@ def test_not_understood_notes_and_what_hangs_on_the_host_are_said():
     text = read(shop()).text
     for words in (
         "deploy/old file.yaml:7", "replace the tab with spaces", "run as root to read the live filters",
-        "1 way depends only on the host, which was not seen: give --host this", "--assume assumed.operator_exec=yes",
+        "1 way depends only on the host, which was not seen: give --host this", "--assume operator_exec",
         "declared as",
     ):  # fmt: skip
         assert words in text

@@ -164,9 +164,9 @@ def test_a_result_points_at_the_line_that_carries_it():
     assert physical["artifactLocation"] == {"uri": "shop/compose.yaml", "uriBaseId": "%SRCROOT%"}
     assert physical["region"]["startLine"] == 14
     assert {each["message"]["text"] for each in result["relatedLocations"]} == {
-        "container.host_paths covers /run/docker.sock",
-        "container.host_user_id is 0",
-        "engine.rootless is not yes",
+        "host path /run/docker.sock is mounted",
+        "it runs as root, and is root on the host too",
+        "the engine does not run as an ordinary user",
     }
     assert "docker-socket -> host root, engine API" in result["message"]["text"]
     assert result["message"]["text"].endswith("Fix: do not mount the engine's socket.")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from holdfast.model.errors import NotUnderstood
 from holdfast.model.facts import Facts, Seen
-from holdfast.model.logic import has, is_
+from holdfast.model.logic import atoms, covers, has, is_, is_not, lacks
 from holdfast.model.place import Where
 from holdfast.model.report import Report
 from holdfast.model.truth import UNKNOWN
@@ -21,6 +21,8 @@ from holdfast.reports import _words, holdfast_json, terminal
 from holdfast.reports._lines import columns, line, painted
 from holdfast.reports._plain import one_line
 from holdfast.reports._words import ENGLISH, Words
+from holdfast.reports._words_told import TOLD
+from holdfast.techniques import load
 from reports_made import BROKEN, EMPTY, SOCKET, cache, database, finding, live, machine, shop, web
 
 DATA = Path(__file__).parent / "data" / "reports"
@@ -53,7 +55,7 @@ def test_the_worst_comes_first():
 def test_the_shortest_way_stands_with_its_facts_places_and_fix():
     out = plain(shop()).splitlines()
     assert "  docker-socket -> host root, engine API" in out
-    assert "    container.host_paths covers /run/docker.sock  shop/compose.yaml:14" in out
+    assert "    host path /run/docker.sock is mounted  line 14" in out
     assert "  fix: do not mount the engine's socket" in out
 
 
@@ -79,8 +81,15 @@ def test_what_hangs_on_the_host_is_one_line_however_many_workloads_there_are():
 
 
 def test_a_host_that_did_not_show_everything_is_named():
-    out = plain(Report((cache(),), host="node-7"))
-    assert "1 way depends only on facts that the host node-7 did not show: container.capabilities" in out
+    out = plain(Report((replace(cache(), host="node-7"),), host="node-7"))
+    assert "1 way depends only on what node-7 did not show: container.capabilities" in out
+    assert "give --host" not in out
+
+
+def test_documents_without_a_host_beside_a_live_container_are_not_said_to_have_seen_this_machine():
+    out = plain(Report((cache(), replace(cache("live"), host="this machine")), host="this machine"))
+    assert "1 way depends only on the host, which was not seen: give --host this" in out
+    assert "1 way depends only on what this machine did not show: container.capabilities" in out
 
 
 def test_the_limit_keeps_the_worst_and_counts_the_others():
@@ -89,6 +98,70 @@ def test_the_limit_keeps_the_worst_and_counts_the_others():
     assert "shop/db" not in out
     assert "2 more are not shown: 1 unknown, 1 contained" in out
     assert "3 containers: 1 escapable, 1 unknown, 1 contained" in out
+
+
+def test_what_tells_most_comes_first_and_the_rest_is_cut():
+    facts = Facts(
+        {
+            container.SANDBOX: Seen("none", Where("a.yaml", "", 1)),
+            container.USER_ID: Seen(1000, Where("a.yaml", "", 2)),
+            container.USER_NAMESPACE: Seen("host", Where("a.yaml", "", 3)),
+            container.LSM_DENIES: Seen(Members(), Where("a.yaml", "", 4)),
+            container.HOST_PATHS: Seen(Paths(("/run/docker.sock",)), Where("a.yaml", "", 5)),
+            container.CAPABILITIES: Seen(Members.of("CAP_SYS_ADMIN"), Where("a.yaml", "", 6), "engine default"),
+        }
+    )
+    condition = (
+        is_(container.SANDBOX, "none")
+        & lacks(container.LSM_DENIES, "mount")
+        & covers(container.HOST_PATHS, "/run/docker.sock")
+        & ~covers(container.HOST_PATHS, "/var")
+        & is_not(container.USER_ID, 0)
+        & has(container.CAPABILITIES, "CAP_SYS_ADMIN")
+        & is_(container.USER_NAMESPACE, "host")
+    )
+    technique = replace(SOCKET, exposed_when=condition)
+    shown = finding(technique, facts)
+    path = replace(live().paths[0], steps=(shown,))
+    out = plain(Report((replace(live(), paths=(path,), findings=(shown,)),))).splitlines()
+    assert [each.strip() for each in out[2:7]] == [
+        "host path /run/docker.sock is mounted  a.yaml:5",
+        "CAP_SYS_ADMIN is held  a.yaml:6  (engine default)",
+        "its system calls reach the host's kernel  a.yaml:1",
+        "no security module refuses mounts  a.yaml:4",
+        "and 3 more facts (--verbose)",
+    ]
+
+
+def test_an_ancestor_is_named_with_what_it_holds():
+    out = plain(Report((live(),)))
+    assert "    host path /run is mounted, which holds /run/docker.sock  docker://3f2a9c#/HostConfig/Binds/0" in out
+
+
+@pytest.mark.parametrize("name", sorted(load()))
+def test_every_condition_of_the_catalogue_has_a_sentence(name):
+    for atom in atoms(load()[name].exposed_when):
+        base = f"told.{atom.fact.name}.{atom.op.name}"
+        no = atom.value is False
+        assert (f"{base}.no" if no else base) in ENGLISH, base
+
+
+def test_no_sentence_about_a_condition_is_unused():
+    used = {
+        f"told.{a.fact.name}.{a.op.name}{'.no' if a.value is False else ''}"
+        for technique in (*load().values(), SOCKET)
+        for a in atoms(technique.exposed_when)
+    }
+    spare = {key.removesuffix(".0") for key in TOLD if not key.startswith("told.act.")} - used
+    assert spare == {"told.container.privileged.IS", "told.engine.rootless.IS"} - used
+
+
+def test_workloads_after_the_tenth_with_known_ways_are_told_in_two_lines():
+    made = [replace(web(), workload=replace(web().workload, name=f"web-{n:02}")) for n in range(12)]
+    out = plain(Report(tuple(made)))
+    assert out.count("    host path /run/docker.sock is mounted") == 10
+    assert out.count("  as web-00 above: docker-socket -> host root, engine API") == 2
+    assert plain(Report(tuple(made)), verbose=True).count("as web-00 above") == 0
 
 
 def test_verbose_shows_every_condition_and_the_graph():
@@ -191,7 +264,7 @@ def test_no_sentence_of_the_table_is_unused():
         "".join(path.read_text() for path in Path(terminal.__file__).parent.glob("*.py") if path.name != "_words.py")
         + Path(_words.__file__).read_text().split("class Words")[1]
     )
-    computed = ("verdict.", "truth.", "goal.", "op.", "value.", "evidence.", "html.verdict.")
+    computed = ("told.", "verdict.", "truth.", "goal.", "op.", "value.", "evidence.", "html.verdict.")
     for key in ENGLISH:
         bare = key.removesuffix(".one").removesuffix(".many")
         assert key.startswith(computed) or f'"{bare}"' in source or f"'{bare}'" in source, key

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from holdfast import techniques
 from holdfast.app import baseline
@@ -16,15 +17,17 @@ from holdfast.app.settings import Settings
 from holdfast.app.targets import Targets, sort_targets
 from holdfast.collect import files
 from holdfast.model.errors import Error, NotUnderstood
-from holdfast.model.facts import Facts
-from holdfast.model.report import Assessment, Report
-from holdfast.model.workload import Described, Reading
+from holdfast.model.facts import Fact, Facts
+from holdfast.model.report import Assessment, Contradiction, Report
+from holdfast.model.workload import Described, Reading, Workload
 from holdfast.platforms import kubernetes
 from holdfast.reason.assess import Judge
 from holdfast.reason.catalogue import Catalogue
 from holdfast.reason.effective.declared import from_declared
 from holdfast.reason.graph import edges
 from holdfast.version import __version__
+
+_THIS = "this machine"
 
 
 @dataclass
@@ -38,14 +41,29 @@ class _Scan:
     assessments: list[Assessment] = field(default_factory=list)
     troubles: list[NotUnderstood] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    idle: set[Fact[Any]] = field(init=False)
 
-    def judge(self, surroundings: Facts) -> Judge:
-        """Return a judge for one host. What was seen overrules what is assumed."""
-        return Judge(self.catalogue, self.assumed.joined(surroundings))
+    def __post_init__(self) -> None:
+        """Hold every assumption idle until it answers something."""
+        self.idle = set(self.assumed)
 
-    def documents(self, readings: Iterator[Reading], host: Facts) -> None:
+    def judge(self, host: Facts, name: str) -> Callable[[Workload, Facts, tuple[Contradiction, ...]], None]:
+        """Return a function that judges one workload against a host. What was seen overrules what is assumed."""
+        judge = Judge(self.catalogue, self.assumed.joined(host), name)
+        open_ = self.assumed.without(*(fact for fact in self.assumed if fact in host))
+
+        def one(workload: Workload, facts: Facts, contradictions: tuple[Contradiction, ...]) -> None:
+            if len(open_):
+                self.idle -= {fact for fact in open_ if fact not in facts}
+                facts = open_.joined(facts)
+            self.assessments.append(judge.assess(workload, facts, contradictions))
+            self.progress.tell(len(self.assessments), "workloads judged", workload.name)
+
+        return one
+
+    def documents(self, readings: Iterator[Reading], host: Facts, name: str) -> None:
         """Judge what files describe, one at a time, so that ten thousand of them need no more memory than one."""
-        judge = self.judge(host)
+        judge = self.judge(host, name)
         waiting: list[Described] = []
         shared: list[Facts] = []
         for reading in readings:
@@ -56,15 +74,15 @@ class _Scan:
                 if kubernetes.waits(described):
                     waiting.append(described)
                 else:
-                    self._judge_declared(judge, described, host)
+                    judge(described.workload, from_declared(described.facts, host), ())
         join = kubernetes.others(shared)
         for described in waiting:
-            self._judge_declared(judge, join(described), host)
+            judge(described.workload, from_declared(join(described).facts, host), ())
 
-    def _judge_declared(self, judge: Judge, described: Described, host: Facts) -> None:
-        effective = self.assumed.joined(from_declared(described.facts, host))
-        self.assessments.append(judge.assess(described.workload, effective))
-        self.progress.tell(len(self.assessments), "workloads judged", described.workload.source.document)
+    def idle_assumptions(self) -> Iterator[str]:
+        """Say which assumptions answered nothing, so that nobody believes that they made a difference."""
+        for name in sorted(fact.name for fact in self.idle) if self.assessments else ():
+            yield f"--assume {name} changed nothing: the workloads, their host or a default answer it already"
 
 
 def scan(words: tuple[str, ...], settings: Settings, merge: tuple[str, ...] = ()) -> Report:
@@ -98,9 +116,9 @@ def scan(words: tuple[str, ...], settings: Settings, merge: tuple[str, ...] = ()
                 from holdfast.app.hosts import chosen_host
 
                 host, name = chosen_host(settings.host, settings.docker)
-            run.documents(readings(targets, merge, settings, run.progress, run.troubles), host)
+            run.documents(readings(targets, merge, settings, run.progress, run.troubles), host, name)
         if targets.live:
-            name = "this machine"
+            name = _THIS
             _live(targets, run)
     finally:
         run.progress.done()
@@ -108,7 +126,7 @@ def scan(words: tuple[str, ...], settings: Settings, merge: tuple[str, ...] = ()
         tuple(run.assessments),
         tuple(run.troubles),
         edges(run.assessments),
-        tuple(dict.fromkeys(run.notes)),
+        tuple(dict.fromkeys((*run.notes, *run.idle_assumptions()))),
         __version__,
         name,
     )
@@ -143,10 +161,9 @@ def _live(targets: Targets, run: _Scan) -> None:
     run.troubles.extend(found.troubles)
     run.notes.extend(found.notes)
     host = this_host(found.engine_records)
-    judge = run.judge(host)
+    judge = run.judge(host, _THIS)
     for workload, facts, contradictions in machine.effective(found, targets, host):
-        run.assessments.append(judge.assess(workload, run.assumed.joined(facts), contradictions))
-        run.progress.tell(len(run.assessments), "workloads judged", workload.name)
+        judge(workload, facts, contradictions)
 
 
 def _trouble(error: Error) -> NotUnderstood:

@@ -46,6 +46,6 @@ def run(options: argparse.Namespace) -> int:
         settings.load(),
         write(options.output),
         colour=colour_wanted(options.colour, to_terminal=to_terminal),
-        width=width(to_terminal=to_terminal) if to_terminal else 0,
+        width=width(to_terminal=to_terminal),
     )
     return 0

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from holdfast.model.errors import Error
 
-_WIDTH = 100
-"""Columns of output that is not read in a terminal: a file, a pipe, a CI log."""
+_WIDTH = 80
+"""Columns of a terminal that does not say how wide it is."""
 
 
 def colour_wanted(setting: str, *, to_terminal: bool) -> bool:
@@ -29,8 +29,8 @@ def colour_wanted(setting: str, *, to_terminal: bool) -> bool:
 
 
 def width(*, to_terminal: bool) -> int:
-    """Return the number of columns."""
-    return max(40, shutil.get_terminal_size((_WIDTH, 24)).columns) if to_terminal else _WIDTH
+    """Return the number of columns to wrap at; 0 for a pipe or a file, where ``grep`` wants whole sentences."""
+    return max(40, shutil.get_terminal_size((_WIDTH, 24)).columns) if to_terminal else 0
 
 
 def write(path: str) -> Callable[[bytes], None]:

@@ -93,6 +93,7 @@ class Assessment:
         paths: Minimal escape paths, worst and shortest first; YES before UNKNOWN.
         findings: Open and possibly open techniques.
         contradictions: Between declared and effective state.
+        host: Name of the host it was judged against, empty where none was seen.
     """
 
     workload: Workload
@@ -100,6 +101,7 @@ class Assessment:
     paths: tuple[EscapePath, ...] = ()
     findings: tuple[Finding, ...] = ()
     contradictions: tuple[Contradiction, ...] = ()
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +131,10 @@ class Report:
         edges: The whole machine as one graph.
         notes: One-line remarks: what more privilege would show, what was not there.
         tool_version: Version of Holdfast.
-        host: Name of the host judged against, empty where none was.
+        host: Name of the host judged against, empty where none was. What runs here is judged against this machine
+            even where documents of the same scan saw no host; each assessment names its own.
         baseline_left_out: How many findings a baseline hid.
+        baseline_workloads: How many workloads are left out because nothing about them is new.
     """
 
     assessments: tuple[Assessment, ...]
@@ -140,3 +144,4 @@ class Report:
     tool_version: str = ""
     host: str = ""
     baseline_left_out: int = 0
+    baseline_workloads: int = 0

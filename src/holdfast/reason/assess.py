@@ -42,14 +42,16 @@ class Judge:
     One judge serves a whole scan: what depends on the host alone is worked out once.
     """
 
-    def __init__(self, catalogue: Catalogue, surroundings: Facts) -> None:
+    def __init__(self, catalogue: Catalogue, surroundings: Facts, host: str = "") -> None:
         """Prepare for one host.
 
         Args:
             catalogue: The techniques.
             surroundings: Facts that hold for every workload: host, engine, cluster, network, assumptions.
+            host: The host's name, for the reports; empty where none was seen.
         """
         self.catalogue = catalogue
+        self.host = host
         self.surroundings = surroundings
         self._unassumed = _assumptions()
         self._yardsticks = tuple(Facts({**surroundings.table, **stick.table}) for stick in YARDSTICKS)
@@ -90,7 +92,7 @@ class Judge:
             verdict = Verdict.UNKNOWN
         else:
             verdict = Verdict.CONTAINED
-        return Assessment(workload, verdict, tuple(paths), tuple(found), contradictions)
+        return Assessment(workload, verdict, tuple(paths), tuple(found), contradictions, self.host)
 
     def _plan(self, whole: Facts) -> tuple[_Planned, ...]:
         """Say which techniques are not shut and how each weighs. The same answers make the same plan.

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast.model.facts import Absent, Fact, Seen
-from holdfast.model.logic import Atom, Op, spelled
+from holdfast.model.logic import NEGATIVE, Atom, Op, spelled
 from holdfast.model.place import Where
 from holdfast.model.proof import Proof
 from holdfast.model.report import Assessment, Bearing, EscapePath, Finding, Report, Verdict
 from holdfast.model.truth import YES, Truth
 from holdfast.model.values import Members, Paths
+from holdfast.model.words import container, engine
 from holdfast.model.words.reach import GOALS
 
 _WEIGHT = {Verdict.ESCAPABLE: 0, Verdict.UNKNOWN: 1, Verdict.CONTAINED: 2}
@@ -50,13 +51,36 @@ def of_bearing(assessment: Assessment, bearing: Bearing) -> list[Finding]:
     return [finding for finding in assessment.findings if finding.bearing is bearing]
 
 
-def summed_up(report: Report, bearing: Bearing) -> dict[str, Finding]:
-    """Return one finding for each technique that weighs so anywhere, by id, sorted."""
+def by_host(report: Report) -> dict[str, dict[str, Finding]]:
+    """Return, for each host judged against, one finding for each technique that only the host decides, by id.
+
+    The key is empty for what was judged without a host. Techniques are sorted.
+    """
+    found: dict[str, dict[str, Finding]] = {}
+    for assessment in report.assessments:
+        for finding in assessment.findings:
+            if finding.bearing is Bearing.HOST_ONLY:
+                found.setdefault(assessment.host, {}).setdefault(finding.technique.id, finding)
+    return {host: dict(sorted(findings.items())) for host, findings in sorted(found.items())}
+
+
+def assumed(report: Report) -> tuple[dict[str, Finding], list[str]]:
+    """Return a finding for each technique that needs an assumption, by id, and the assumptions by short names."""
     found: dict[str, Finding] = {}
     for assessment in report.assessments:
         for finding in assessment.findings:
-            if finding.bearing is bearing:
+            if finding.bearing is Bearing.ASSUMPTION:
                 found.setdefault(finding.technique.id, finding)
+    facts = [entry.fact for entry in missing(found.values()) if entry.fact.subject == "assumed"]
+    return dict(sorted(found.items())), [fact.name.partition(".")[2] for fact in facts]
+
+
+def surface(report: Report) -> dict[str, int]:
+    """Count, for each technique that only widens the attack surface, the workloads it is open to; by id."""
+    found: dict[str, int] = {}
+    for assessment in report.assessments:
+        for finding in of_bearing(assessment, Bearing.SURFACE):
+            found[finding.technique.id] = found.get(finding.technique.id, 0) + 1
     return dict(sorted(found.items()))
 
 
@@ -125,13 +149,44 @@ _SEARCH: dict[Op, Callable[[Paths, str], tuple[str, ...]]] = {
 
 
 def carrying(findings: Iterable[Finding]) -> list[Proof]:
-    """Return the leaves that hold and carry these findings, each once: what somebody wrote first, defaults last."""
+    """Return the leaves that hold and carry these findings, each once, the telling ones first.
+
+    A mount or a capability tells a person more than that no sandbox is in the way; of equals, what somebody wrote
+    comes first and what a default says last.
+    """
     leaves: dict[tuple[str, str, str], Proof] = {}
     for finding in findings:
         for leaf in finding.proof.carrying():
             if leaf.truth is YES:
                 leaves.setdefault(_key(leaf), leaf)
-    return sorted(leaves.values(), key=_by_default)
+    return sorted(leaves.values(), key=lambda leaf: (_dullness(leaf), _by_default(leaf)))
+
+
+_TELLING = frozenset(
+    {
+        container.HOST_PATHS, container.HOST_PATHS_WRITABLE, container.HOST_PATHS_SUID, container.HOST_PATHS_SHARED,
+        container.HOST_PATHS_PERMITTED, container.CAPABILITIES, container.SHARED_NAMESPACES, container.DEVICES,
+        container.KERNEL_FILES_WRITABLE, container.PRIVILEGED, container.SERVICE_ACCOUNT_TOKEN,
+        container.VOLUME_CLAIM_ON_HOST, container.LEAKED_HOST_FD, container.CGROUP_V1_ROOT, container.LXCFS_WRITABLE,
+    }
+)  # fmt: skip
+"""Facts that are somebody's doing and name the hole."""
+_DULL = frozenset(
+    {container.SANDBOX, container.LSM_DENIES, container.USER_NAMESPACE, engine.NAME, engine.AUTHZ_PLUGINS}
+)
+"""Facts that are so in nearly every container."""
+
+
+def _dullness(leaf: Proof) -> int:
+    """Rank what a leaf tells: a hole, a circumstance, what is nearly always so, what is merely not in the way."""
+    if not isinstance(leaf.expr, Atom):
+        return 1
+    fact = leaf.expr.fact
+    if fact in _DULL:
+        return 2
+    if leaf.expr.op in NEGATIVE:
+        return 3
+    return 0 if fact in _TELLING else 1
 
 
 def _by_default(leaf: Proof) -> int:

@@ -11,7 +11,7 @@ from holdfast.model.report import Assessment, Bearing, Contradiction, Finding
 from holdfast.model.truth import UNKNOWN, YES
 from holdfast.reports._digest import carrying, missing, of_bearing, place, steps_of, ways
 from holdfast.reports._html_text import at, listed, safe, technique_anchor, truth_badge, way_line
-from holdfast.reports._reasons import answered, asked, seen, unseen
+from holdfast.reports._reasons import asked, seen, told, unseen
 from holdfast.reports._values import human
 from holdfast.reports._words import Words
 
@@ -139,9 +139,7 @@ def _finding(finding: Finding, words: Words, *, room: _Room) -> str:
 
 
 def _fact(leaf: Proof, words: Words) -> str:
-    extra = answered(leaf, words)
-    text = asked(leaf, words) + (f", {extra}" if extra else "")
-    return f'<span class="code">{safe(text)}</span> {at(place(leaf), words)}{_note(leaf)}'
+    return f"{safe(told(leaf, words))} {at(place(leaf), words)}{_note(leaf)}"
 
 
 def _note(leaf: Proof) -> str:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from holdfast.model.facts import Absent, Seen
 from holdfast.model.logic import Atom, Op
 from holdfast.model.place import Where
 from holdfast.model.proof import Proof
+from holdfast.model.report import Finding
+from holdfast.model.truth import YES
 from holdfast.model.values import Paths
-from holdfast.reports._digest import Missing, Way, reached
+from holdfast.model.words.container import LSM_DENIES
+from holdfast.reports._digest import Missing, Way, missing, reached
 from holdfast.reports._plain import LONGEST, one_line
 from holdfast.reports._values import human
 from holdfast.reports._words import Words
@@ -16,6 +21,8 @@ _TELLING = frozenset({Op.ONE_OF, Op.AT_LEAST, Op.LESS_THAN, Op.STARTS_WITH, Op.E
 """Comparisons whose YES does not already say what was seen."""
 
 
+_MOST_HELD = 2
+"""Paths named that lie in a mounted one."""
 _MOST_ENDS = 20
 """Containers named behind one goal."""
 
@@ -26,6 +33,28 @@ def asked(leaf: Proof | Atom, words: Words) -> str:
     if not isinstance(atom, Atom):
         return ""
     return one_line(f"{atom.fact.name} {words(f'op.{atom.op.name}')} {human(atom.value, words)}")
+
+
+def told(leaf: Proof, words: Words) -> str:
+    """Say in a sentence that a condition holds: ``CAP_SYS_ADMIN is held``; by its names where there is no sentence."""
+    atom = leaf.expr
+    if not isinstance(atom, Atom):
+        return ""
+    base = f"told.{atom.fact.name}.{atom.op.name}"
+    keys = (f"{base}.{human(atom.value, words)}", *(() if atom.value is False else (base,)))
+    key = next((key for key in keys if words.knows(key)), "")
+    if leaf.truth is not YES or not isinstance(leaf.seen, Seen) or not key:
+        extra = answered(leaf, words)
+        return asked(leaf, words) + (f", {extra}" if extra else "")
+    act = f"told.act.{atom.value}"
+    wanted = words(act) if atom.fact is LSM_DENIES and words.knows(act) else human(atom.value, words)
+    if not isinstance(leaf.seen.value, Paths):
+        return one_line(words(key, value=wanted, seen=human(leaf.seen.value, words, atom.value), holds=""))
+    names = reached(leaf)
+    held = [path for path in atom.value if path not in names] if isinstance(atom.value, tuple) else [atom.value]
+    held = [path for path in held if path not in names and Paths(tuple(map(str, names))).covers(path) is YES]
+    holds = words("told.holds", names=", ".join(held[:_MOST_HELD])) if held else ""
+    return one_line(words(key, value=wanted, seen=human(names, words), holds=holds))
 
 
 def answered(leaf: Proof, words: Words) -> str:
@@ -71,6 +100,13 @@ def spot(where: Where | None, words: Words) -> str:
     return words("place.unknown") if where is None else one_line(str(where))
 
 
+def spot_from(where: Where | None, document: str, words: Words) -> str:
+    """Spell a place for a reader who has just read the name of a document: in that one the line is enough."""
+    if where is not None and where.line and where.document == document:
+        return words("place.line", line=where.line)
+    return spot(where, words)
+
+
 def goals(way: Way, words: Words) -> str:
     """Name what a way out reaches, the worst first."""
     return ", ".join(words.goal(goal) for goal in way.reaches)
@@ -88,3 +124,24 @@ def lead(start: str, ends: list[str], words: Words) -> tuple[str, str]:
     names = ", ".join(one_line(end, 80) for end in ends[:_MOST_ENDS])
     more = f", {words('html.more', count=len(ends) - _MOST_ENDS)}" if len(ends) > _MOST_ENDS else ""
     return one_line(first), names + more
+
+
+def host_only(host: str, hanging: Mapping[str, Finding], words: Words, most: int = 20) -> str:
+    """Say how many ways only the host decides, and what to do about it.
+
+    Args:
+        host: The host judged against; empty where none was.
+        hanging: One finding for each of these ways, by technique id.
+        words: The language.
+        most: Facts named; the others are counted.
+    """
+    if not host:
+        return words.counted("host_only.no_host", len(hanging))
+    names = [entry.fact.name for entry in missing(hanging.values())]
+    facts = ", ".join(names[:most]) + (f", {words('html.more', count=len(names) - most)}" if len(names) > most else "")
+    return words.counted("host_only.host", len(hanging), host=one_line(host), facts=facts)
+
+
+def options(names: Iterable[str], words: Words) -> str:
+    """Spell the options that answer assumptions."""
+    return ", ".join(words("assumption.option", fact=name) for name in names)

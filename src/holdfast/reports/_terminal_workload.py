@@ -12,19 +12,21 @@ from holdfast.model.truth import UNKNOWN, YES
 from holdfast.reports._digest import Way, carrying, nearest_first, of_bearing, place, ways
 from holdfast.reports._lines import Line, line
 from holdfast.reports._plain import one_line
-from holdfast.reports._reasons import answered, asked, chain, goals, seen, spot, to_look_at
+from holdfast.reports._reasons import asked, chain, goals, seen, spot, spot_from, to_look_at, told
 from holdfast.reports._values import human
 from holdfast.reports._words import Words
 
-_MOST_FACTS = 6
-"""Facts shown below a way out without ``verbose``; one rests on three to eight."""
+_MOST_FACTS = 4
+"""Facts shown below a way out without ``verbose``, the telling ones first; one rests on three to eight."""
 _MOST_WAYS = 4
 """Further ways named without ``verbose``."""
 MOST_TO_LOOK_AT = 5
 """Unseen facts named for one workload."""
 
 
-def block(assessment: Assessment, words: Words, name_width: int, *, verbose: bool) -> Iterator[Line]:
+def block(
+    assessment: Assessment, words: Words, name_width: int, *, verbose: bool = False, like: str = ""
+) -> Iterator[Line]:
     """Show one workload.
 
     Args:
@@ -32,6 +34,7 @@ def block(assessment: Assessment, words: Words, name_width: int, *, verbose: boo
         words: The language.
         name_width: Columns that names are padded to.
         verbose: Show every way out with its whole proof.
+        like: Name of a workload shown before that has the same ways out; the reasons are then not repeated.
     """
     workload = assessment.workload
     verdict = words.verdict(assessment.verdict)
@@ -50,13 +53,15 @@ def block(assessment: Assessment, words: Words, name_width: int, *, verbose: boo
     if verbose:
         for way in found:
             yield from _whole(way, words)
+        wider = of_bearing(assessment, Bearing.SURFACE)
+        if wider:
+            ids = ", ".join(one_line(finding.technique.id) for finding in wider)
+            yield line((words("surface", ids=ids), "dim"), indent=2)
+    elif found and like:
+        yield line((words("path.alike", name=one_line(like, 80), ways=chain(found[0], words)), "dim"), indent=2)
     elif found:
-        yield from _shortest(found, words)
+        yield from _shortest(found, workload.source.document, words)
         yield from _other(found, words)
-    surface = of_bearing(assessment, Bearing.SURFACE)
-    if surface:
-        ids = ", ".join(one_line(finding.technique.id) for finding in surface)
-        yield line((words("surface", ids=ids), "dim"), indent=2)
     for contradiction in assessment.contradictions:
         yield _contradiction(contradiction, words)
 
@@ -71,15 +76,15 @@ def _headline(way: Way, words: Words) -> Line:
     return line(*parts, indent=2)
 
 
-def _shortest(found: list[Way], words: Words) -> Iterator[Line]:
+def _shortest(found: list[Way], document: str, words: Words) -> Iterator[Line]:
     """Show the first way with what carries it and what ends it."""
     way = found[0]
     yield _headline(way, words)
     leaves = carrying(way.steps)
     for leaf in leaves[:_MOST_FACTS]:
-        yield _leaf(leaf, words, indent=4)
+        yield _leaf(leaf, document, words)
     if len(leaves) > _MOST_FACTS:
-        yield line((words("facts.more", count=len(leaves) - _MOST_FACTS), "dim"), indent=4)
+        yield line((words.counted("facts.more", len(leaves) - _MOST_FACTS), "dim"), indent=4)
     if way.verdict is UNKNOWN:
         yield from _look_at(found, words)
     why = next((change.why for step in way.steps for change in step.technique.closed_by), "")
@@ -87,16 +92,15 @@ def _shortest(found: list[Way], words: Words) -> Iterator[Line]:
         yield line((words("fix", text=one_line(why)), "fix"), indent=2)
 
 
-def _leaf(leaf: Proof, words: Words, *, indent: int) -> Line:
-    """Show a condition that holds: what was asked, what answers it, where, and why."""
-    extra = answered(leaf, words)
+def _leaf(leaf: Proof, document: str, words: Words) -> Line:
+    """Show a condition that holds: what it says, where it was read, and why it is so."""
     note = leaf.seen.note if isinstance(leaf.seen, Seen) else ""
     return line(
-        asked(leaf, words) + (f", {extra}" if extra else ""),
+        told(leaf, words),
         "  ",
-        (spot(place(leaf), words), "place"),
+        (spot_from(place(leaf), document, words), "place"),
         (f"  ({one_line(note)})" if note else "", "dim"),
-        indent=indent,
+        indent=4,
     )
 
 
@@ -107,7 +111,7 @@ def _look_at(found: list[Way], words: Words) -> Iterator[Line]:
         head = label if number == 0 else " " * len(label)
         yield line((head, "unknown"), " ", to_look_at(entry, words), indent=2, hang=len(label) + 1)
     if len(entries) > MOST_TO_LOOK_AT:
-        more = words("facts.more", count=len(entries) - MOST_TO_LOOK_AT)
+        more = words.counted("facts.more", len(entries) - MOST_TO_LOOK_AT)
         yield line((more, "dim"), indent=len(label) + 3)
 
 

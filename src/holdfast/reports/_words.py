@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from holdfast.model.facts import Fact
 from holdfast.model.report import Verdict
 from holdfast.model.truth import Truth
+from holdfast.reports._words_told import TOLD
 
 ENGLISH: Mapping[str, str] = {
     # --- verdicts, truths, goals, comparisons
@@ -70,13 +71,16 @@ ENGLISH: Mapping[str, str] = {
     "change.set": "{fact} becomes {value}",
     "change.with": "{fact} also has {names}",
     "change.without": "{fact} without {names}",
+    "told.holds": ", which holds {names}",
     # --- one workload
     "path.arrow": "->",
     "path.leads": "leads to",
     "path.more": "more ways: {ways}",
     "path.more_counted": "and {count} more (--verbose)",
+    "path.alike": "as {name} above: {ways}",
     "path.maybe": "may be open too: {ways}",
-    "facts.more": "and {count} more facts (--verbose)",
+    "facts.more.one": "and 1 more fact (--verbose)",
+    "facts.more.many": "and {count} more facts (--verbose)",
     "mark.unconfirmed": "confirmed by no drill yet",
     "fix": "fix: {text}",
     "look_at": "look at:",
@@ -84,30 +88,36 @@ ENGLISH: Mapping[str, str] = {
     "not_seen.bare": "not seen",
     "seen_in_part": "known only in part: {value}",
     "seen": "seen: {value}",
+    "place.line": "line {line}",
     "place.unknown": "place not recorded",
     "surface": "wider attack surface: {ids}",
+    "surface.all": "wider attack surface, no way out by itself: {ids}",
+    "surface.one": "{id} ({count})",
     "contradiction": "contradiction: {fact} is declared as {declared}, but is {effective}; the latter was judged",
     # --- the whole report
     "left_out": "{count} more are not shown: {verdicts}",
     "host_only.no_host.one": "1 way depends only on the host, which was not seen: give --host this",
     "host_only.no_host.many": "{count} ways depend only on the host, which was not seen: give --host this",
-    "host_only.host.one": "1 way depends only on facts that the host {host} did not show: {facts}",
-    "host_only.host.many": "{count} ways depend only on facts that the host {host} did not show: {facts}",
-    "assumption.one": "1 way needs something that no scan can see: {options}",
-    "assumption.many": "{count} ways need something that no scan can see: {options}",
-    "assumption.option": "--assume {fact}=yes",
+    "host_only.host.one": "1 way depends only on what {host} did not show: {facts}",
+    "host_only.host.many": "{count} ways depend only on what {host} did not show: {facts}",
+    "assumption.one": "1 way needs something that no scan can see; count it with {options}",
+    "assumption.many": "{count} ways need something that no scan can see; count them with {options}",
+    "assumption.option": "--assume {fact}",
     "not_understood.title": "not understood",
     "not_understood.where": "where: {where}",
     "not_understood.next": "next: {next}",
     "note": "note: {text}",
     "baseline.one": "1 finding of the baseline is left out",
     "baseline.many": "{count} findings of the baseline are left out",
+    "baseline.workloads.one": "1 container is left out: nothing about it is new",
+    "baseline.workloads.many": "{count} containers are left out: nothing about them is new",
     "edges.title": "who leads to whom",
     "edge": "{start} -> {end}",
     "edge.through": "through {techniques}",
     "summary.one": "1 container: {verdicts}",
     "summary.many": "{count} containers: {verdicts}",
     "summary.nothing": "no container found",
+    "summary.nothing_new": "nothing new",
     "summary.verdict": "{count} {verdict}",
     "summary.not_understood.one": "1 document not understood",
     "summary.not_understood.many": "{count} documents not understood",
@@ -198,6 +208,7 @@ ENGLISH: Mapping[str, str] = {
     "html.verdict.escapable": "a way out of which every condition is met",
     "html.verdict.unknown": "a way out with conditions that nobody could see",
     "html.verdict.contained": "no way out",
+    **TOLD,
 }
 
 TABLES: Mapping[str, Mapping[str, str]] = {"en": ENGLISH}
@@ -218,6 +229,10 @@ class Words:
         """Fill a sentence. Parts must be safe for the format already; they are put in as they are."""
         sentence = self.table.get(key) or ENGLISH[key]
         return sentence.format_map(parts) if parts else sentence
+
+    def knows(self, key: str) -> bool:
+        """Tell whether there is such a sentence."""
+        return key in ENGLISH
 
     def counted(self, key: str, count: int, **parts: object) -> str:
         """Fill a sentence that counts: ``key.one`` for one, ``key.many`` otherwise."""

@@ -14,13 +14,13 @@ from holdfast.model.facts import Fact
 from holdfast.model.logic import atoms
 from holdfast.model.report import Assessment, Bearing, Report, Verdict
 from holdfast.model.technique import Technique
-from holdfast.reports._digest import counted, leads, missing, summed_up, worst_first
+from holdfast.reports._digest import assumed, by_host, counted, leads, worst_first
 from holdfast.reports._html_graph import Group, graph, groups, left_out
 from holdfast.reports._html_script import SCRIPT
 from holdfast.reports._html_style import STYLE
 from holdfast.reports._html_text import arrow, listed, safe, technique_anchor, way_line
 from holdfast.reports._html_workloads import workloads
-from holdfast.reports._reasons import lead
+from holdfast.reports._reasons import host_only, lead, options
 from holdfast.reports._words import Words
 from holdfast.reports.page import about, paragraphs
 
@@ -147,22 +147,17 @@ def _radio(name: str, label: str, *, checked: bool) -> str:
 
 
 def _summed_up(report: Report, words: Words) -> Iterator[str]:
-    hanging = summed_up(report, Bearing.HOST_ONLY)
-    assumed = summed_up(report, Bearing.ASSUMPTION)
-    if not hanging and not assumed:
+    hosts = by_host(report)
+    needing, names = assumed(report)
+    if not hosts and not needing:
         return
     yield _section("html.summed_up", words)
-    if hanging and report.host:
-        facts = ", ".join(entry.fact.name for entry in missing(hanging.values()))
-        yield f"<p>{safe(words.counted('host_only.host', len(hanging), host=report.host, facts=facts), 2000)}</p>"
-    elif hanging:
-        yield f"<p>{safe(words.counted('host_only.no_host', len(hanging)))}</p>"
-    yield f'<p class="soft">{safe(", ".join(hanging), 4000)}</p>' if hanging else ""
-    if assumed:
-        names = [entry.fact.name for entry in missing(assumed.values()) if entry.fact.subject == "assumed"]
-        options = ", ".join(words("assumption.option", fact=name) for name in names)
-        yield f"<p>{safe(words.counted('assumption', len(assumed), options=options), 2000)}</p>"
-        yield f'<p class="soft">{safe(", ".join(assumed), 4000)}</p>'
+    for host, hanging in hosts.items():
+        yield f"<p>{safe(host_only(host, hanging, words), 2000)}</p>"
+        yield f'<p class="soft">{safe(", ".join(hanging), 4000)}</p>'
+    if needing:
+        yield f"<p>{safe(words.counted('assumption', len(needing), options=options(names, words)), 2000)}</p>"
+        yield f'<p class="soft">{safe(", ".join(needing), 4000)}</p>'
     yield "</section>\n"
 
 
@@ -198,6 +193,8 @@ def _notes(report: Report, words: Words) -> Iterator[str]:
     notes = [safe(note) for note in report.notes]
     if report.baseline_left_out:
         notes.append(safe(words.counted("baseline", report.baseline_left_out)))
+    if report.baseline_workloads:
+        notes.append(safe(words.counted("baseline.workloads", report.baseline_workloads)))
     if notes:
         yield _section("html.notes", words) + listed(notes, "facts card") + "</section>\n"
 

@@ -26,7 +26,7 @@ from holdfast.reports._artifacts import BASES, artifact, is_file
 from holdfast.reports._digest import Way, carrying, missing, place, ways
 from holdfast.reports._json_text import Write, encoded, write_list
 from holdfast.reports._plain import one_line
-from holdfast.reports._reasons import answered, asked, chain
+from holdfast.reports._reasons import chain, told
 from holdfast.reports._words import Words
 from holdfast.reports.page import markdown_body
 
@@ -175,9 +175,7 @@ def _related(leaves: list[Proof], words: Words) -> list[dict[str, Any]]:
         where = place(leaf)
         if where is None or not where.document:
             continue
-        extra = answered(leaf, words)
-        text = asked(leaf, words) + (f", {extra}" if extra else "")
-        related.append({"id": len(related), **_location(where), "message": {"text": _message(text)}})
+        related.append({"id": len(related), **_location(where), "message": {"text": _message(told(leaf, words))}})
     return related
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from holdfast.model.errors import NotUnderstood
-from holdfast.model.report import Bearing, Report, Verdict
-from holdfast.reports._digest import counted, leads, missing, summed_up, worst_first
+from holdfast.model.report import Assessment, Report, Verdict
+from holdfast.reports._digest import assumed, by_host, counted, leads, surface, worst_first
 from holdfast.reports._lines import Line, line, painted
 from holdfast.reports._plain import one_line
-from holdfast.reports._reasons import lead
+from holdfast.reports._reasons import host_only, lead, options
 from holdfast.reports._terminal_workload import MOST_TO_LOOK_AT, block
 from holdfast.reports._words import Words
 
@@ -20,6 +20,9 @@ MEDIA_TYPE = "text/plain"
 
 _WIDEST_NAME = 40
 """Columns of the longest name that the others are aligned to."""
+
+_MOST_IN_FULL = 10
+"""Workloads after which one with the same ways out as another is told in two lines."""
 
 
 def render(  # noqa: PLR0913 - each is one choice of the reader
@@ -49,8 +52,11 @@ def _lines(report: Report, words: Words, *, verbose: bool, limit: int | None) ->
     shown = ordered if limit is None else ordered[: max(limit, 0)]
     name_width = min(_WIDEST_NAME, max((len(one_line(each.workload.name)) for each in shown), default=0))
     before = False
-    for assessment in shown:
-        lines = list(block(assessment, words, name_width, verbose=verbose))
+    first: dict[tuple[object, ...], str] = {}
+    for number, assessment in enumerate(shown):
+        name = first.setdefault(_alike(assessment), assessment.workload.name)
+        like = name if number >= _MOST_IN_FULL and name != assessment.workload.name else ""
+        lines = list(block(assessment, words, name_width, verbose=verbose, like=like))
         if before or (len(lines) > 1 and assessment is not shown[0]):
             yield line()
         yield from lines
@@ -74,6 +80,11 @@ def _lines(report: Report, words: Words, *, verbose: bool, limit: int | None) ->
     yield _summary(report, words)
 
 
+def _alike(assessment: Assessment) -> tuple[object, ...]:
+    """Return what is the same for workloads with the same ways out."""
+    return tuple((path.verdict, path.reaches.name, *(s.technique.id for s in path.steps)) for path in assessment.paths)
+
+
 def _edges(report: Report, words: Words) -> Iterator[Line]:
     """Say which container leads to which; how each leads to the host stands with the container itself."""
     for number, ((start, verdict, techniques), ends) in enumerate(leads(report).items()):
@@ -86,21 +97,18 @@ def _edges(report: Report, words: Words) -> Iterator[Line]:
 
 
 def _summed_up(report: Report, words: Words, *, verbose: bool) -> Iterator[Line]:
-    hanging = summed_up(report, Bearing.HOST_ONLY)
-    if hanging:
-        if report.host:
-            facts = ", ".join(entry.fact.name for entry in missing(hanging.values())[:MOST_TO_LOOK_AT])
-            text = words.counted("host_only.host", len(hanging), host=one_line(report.host), facts=facts)
-        else:
-            text = words.counted("host_only.no_host", len(hanging))
-        yield line((text, "unknown"))
+    """Sum up what is no way out of a single workload: the surface, what the host decides, what must be assumed."""
+    wider = surface(report)
+    if wider and not verbose:
+        ids = ", ".join(words("surface.one", id=one_line(name), count=count) for name, count in wider.items())
+        yield line((words("surface.all", ids=ids), "dim"))
+    for host, hanging in by_host(report).items():
+        yield line((host_only(host, hanging, words, most=MOST_TO_LOOK_AT), "unknown"))
         if verbose:
             yield line((", ".join(one_line(each) for each in hanging), "dim"), indent=2)
-    assumed = summed_up(report, Bearing.ASSUMPTION)
-    if assumed:
-        facts_assumed = [e.fact.name for e in missing(assumed.values()) if e.fact.subject == "assumed"]
-        options = ", ".join(words("assumption.option", fact=name) for name in facts_assumed)
-        yield line((words.counted("assumption", len(assumed), options=options), "dim"))
+    needing, names = assumed(report)
+    if needing:
+        yield line((words.counted("assumption", len(needing), options=options(names, words)), "dim"))
 
 
 def _not_understood(errors: tuple[NotUnderstood, ...], words: Words) -> Iterator[Line]:
@@ -122,12 +130,16 @@ def _notes(report: Report, words: Words) -> Iterator[Line]:
         yield line((words("note", text=one_line(note)), "dim"))
     if report.baseline_left_out:
         yield line((words.counted("baseline", report.baseline_left_out), "dim"))
+    if report.baseline_workloads:
+        yield line((words.counted("baseline.workloads", report.baseline_workloads), "dim"))
 
 
 def _summary(report: Report, words: Words) -> Line:
     counts = counted(report.assessments)
     if report.assessments:
         text = words.counted("summary", len(report.assessments), verdicts=_verdicts(counts, words))
+    elif report.baseline_workloads:
+        text = words("summary.nothing_new")
     else:
         text = words("summary.nothing")
     if report.not_understood:
