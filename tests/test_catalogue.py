@@ -60,7 +60,8 @@ def verdict(name: str, bare: Mapping[Fact[Any], object]) -> Truth:
 
 
 def test_every_row_is_answered() -> None:
-    assert {technique.row for technique in CATALOGUE.values()} == set(range(1, 74))
+    """The rows are those of the public list of configuration escapes; a technique of one's own may add to them."""
+    assert set(range(1, 74)) <= {technique.row for technique in CATALOGUE.values()}
 
 
 def test_every_file_is_a_technique_and_gives_it_its_name() -> None:

@@ -135,10 +135,10 @@ def test_a_real_engine_tells_of_itself() -> None:
 def test_an_ordinary_user_is_refused() -> None:
     program = (
         "import json, os, sys\n"
-        "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "sys.path[:0] = json.loads(sys.argv[1])\n"
         "from holdfast.collect.docker_socket import documents\n"
         "from holdfast.model.errors import NotPermitted\n"
+        "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "try:\n    list(documents())\n"
         "except NotPermitted as error:\n    print(error)\n"
     )

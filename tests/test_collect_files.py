@@ -235,10 +235,10 @@ def test_an_ordinary_user_is_told_what_it_may_not_enter(tmp_path: Path) -> None:
             folder.chmod(0o755)
     program = (
         "import json, os, sys\n"
-        "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "sys.path[:0] = json.loads(sys.argv[1])\n"
         "from holdfast.collect.files import walk\n"
         "from holdfast.collect.reading import read_bytes\n"
+        "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "for one in walk([sys.argv[2]]):\n"
         "    if hasattr(one, 'path'):\n        one = read_bytes(one.path, 100)\n"
         "    print(type(one).__name__, getattr(one, 'where', ''))\n"

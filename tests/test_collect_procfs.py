@@ -183,11 +183,12 @@ def test_a_real_sandbox(tmp_path: Path) -> None:
     words = ("runsc", *options, "run", f"--bundle={tmp_path}", f"hf-collectors-{os.getpid()}")
     with started(*words) as pid:
         for _ in range(100):
-            found = [one for one in sightings(filters=False).processes if one.links.get("sandbox") == "gvisor"]
+            seen = sightings(filters=False).processes
+            found = [one for one in seen if one.links.get("sandbox") == "gvisor" and str(tmp_path) in one.container]
             if found or pid == 0:
                 break
             time.sleep(0.1)
-        (record,) = [one for one in found if str(tmp_path) in one.container]
+        (record,) = found
         (described,) = read_sightings(Sightings(host_view(), (record,))).workloads
         assert described.facts.value(observed.RUNTIME) == "runsc"
         assert "kernel of its own" in str(described.facts.absent(observed.CAPABILITIES_EFFECTIVE))
@@ -195,15 +196,16 @@ def test_a_real_sandbox(tmp_path: Path) -> None:
 
 # --- without privilege ------------------------------------------------------------------------------------------------
 
+# Everything is imported before the privileges go: Python itself may lie where an ordinary user may not read.
 _UNPRIVILEGED = """
 import json, os, sys
-os.setgroups([]); os.setgid(65534); os.setuid(65534)
 sys.path[:0] = json.loads(sys.argv[1])
 from holdfast.collect.procfs import sightings
 from holdfast.platforms.procfs import read_sightings
 from holdfast.collect.host import records
 from holdfast.platforms.linux_host import read_host
 from holdfast.model.facts import Seen
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
 found = sightings()
 out = []
 for described in read_sightings(found).workloads:

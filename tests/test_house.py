@@ -102,4 +102,4 @@ def test_every_word_that_a_technique_asks_can_be_answered() -> None:
 
 def test_no_file_names_a_machine_or_an_address_of_a_registry() -> None:
     for path in (ROOT / "requirements").glob("*.txt"):
-        assert "http" not in path.read_text(encoding="utf-8"), path
+        assert "://" not in path.read_text(encoding="utf-8"), path
