@@ -200,6 +200,7 @@ def test_a_real_sandbox(tmp_path: Path) -> None:
 _UNPRIVILEGED = """
 import json, os, sys
 sys.path[:0] = json.loads(sys.argv[1])
+import holdfast.collect.seccomp_filter
 from holdfast.collect.procfs import sightings
 from holdfast.platforms.procfs import read_sightings
 from holdfast.collect.host import records
