@@ -58,12 +58,46 @@ def test_a_bundle_that_lies_anywhere(tmp_path: Path) -> None:
     path = write(tmp_path / "srv" / "web" / "config.json", CONFIG)
     write(tmp_path / "run" / "crun" / "web" / "status", json.dumps({"pid": 7, "bundle": "/srv/web"}))
     write(tmp_path / "run" / "runc" / "gone" / "state.json", json.dumps({"config": {"labels": ["bundle=/srv/gone"]}}))
-    assert found(tmp_path) == [Bundle(str(path), CONFIG.encode(), "web", "crun")]
+    assert found(tmp_path) == [Bundle(str(path), CONFIG.encode(), "web", "crun", 7)]
 
 
-def test_podman(tmp_path: Path) -> None:
-    path = write(tmp_path / "run/containers/storage/overlay-containers" / ID / "userdata" / "config.json", CONFIG)
-    assert found(tmp_path) == [Bundle(str(path), CONFIG.encode(), ID, "")]
+def test_gvisor_keeps_one_file_for_each_container(tmp_path: Path) -> None:
+    path = write(tmp_path / "srv" / "web" / "config.json", CONFIG)
+    state = {"id": "web", "bundleDir": "/srv/web", "sandbox": {"pid": 812}}
+    write(tmp_path / "run" / "runsc" / "web_sandbox:web.state", json.dumps(state))
+    write(tmp_path / "run" / "runsc" / "broken.state", "[]")
+    assert found(tmp_path) == [Bundle(str(path), CONFIG.encode(), "web", "runsc", 812)]
+
+
+def test_containerd_keeps_the_first_process_beside_the_bundle(tmp_path: Path) -> None:
+    path = write(tmp_path / TASKS / "default" / "web" / "config.json", CONFIG)
+    write(path.parent / "init.pid", "4711")
+    assert found(tmp_path) == [Bundle(str(path), CONFIG.encode(), "web", "", 4711)]
+
+
+@pytest.mark.parametrize("driver", ["overlay", "vfs"])
+@pytest.mark.parametrize(
+    ("storage", "passing"),
+    [
+        ("run/containers/storage", "run/containers/storage"),
+        ("var/lib/containers/storage", "run/containers/storage"),
+        ("home/eve/.local/share/containers/storage", "run/user/1000/containers"),
+    ],
+)
+def test_podman(tmp_path: Path, storage: str, passing: str, driver: str) -> None:
+    path = write(tmp_path / storage / f"{driver}-containers" / ID / "userdata" / "config.json", CONFIG)
+    write(tmp_path / passing / f"{driver}-containers" / ID / "userdata" / "pidfile", "99")
+    listed = [{"id": "0" * 64, "names": 3}, {"id": ID, "names": ["shop"]}, None]
+    write(tmp_path / storage / f"{driver}-containers" / "containers.json", json.dumps(listed))
+    assert found(tmp_path) == [Bundle(str(path), CONFIG.encode(), ID, "", 99, "shop")]
+
+
+def test_what_is_known_already_is_not_read(tmp_path: Path) -> None:
+    write(tmp_path / TASKS / "moby" / ID / "config.json", CONFIG)
+    state = {"id": ID, "config": {"labels": [f"bundle=/{TASKS}/moby/{ID}"]}}
+    write(tmp_path / "run" / "docker" / "runtime-runc" / "moby" / ID / "state.json", json.dumps(state))
+    assert list(bundles(str(tmp_path), without={ID})) == []
+    assert len(list(bundles(str(tmp_path), without={"0" * 64}))) == 1
 
 
 @pytest.mark.parametrize("state", ["", "{", "[]", "null", '{"config": 3}', '{"bundle": "relative"}', "[" * 100_000])

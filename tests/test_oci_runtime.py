@@ -305,6 +305,27 @@ def test_a_bundle_from_a_runtimes_state() -> None:
     assert declared.CAPABILITIES_EXACT not in one.facts
 
 
+@pytest.mark.parametrize(
+    ("path", "extra", "engine"),
+    [
+        (
+            "/x/config.json",
+            '"annotations": {"io.container.manager": "libpod", "io.kubernetes.cri-o.TTY": "false"}',
+            "podman",
+        ),
+        ("/x/config.json", '"annotations": {"io.kubernetes.cri-o.TTY": "false"}', "cri-o"),
+        ("/run/containerd/io.containerd.runtime.v2.task/default/web/config.json", '"hostname": "web"', "containerd"),
+        (f"/run/containerd/io.containerd.runtime.v2.task/moby/{ID}/config.json", '"hostname": "web"', "docker"),
+        ("/x/config.json", '"hostname": "web"', None),
+    ],
+)
+def test_which_engine_wrote_it(path: str, extra: str, engine: str | None) -> None:
+    document, _ = parse(path, f'{{"ociVersion": "1.1.0", "root": {{"path": "rootfs"}}, {extra}}}'.encode())
+    (one,) = read_bundle(document, "web", "runc", "shop").workloads
+    assert one.facts.value(declared.ENGINE) == engine
+    assert one.workload.name == "shop"
+
+
 # --- what is not understood -------------------------------------------------------------------------------------------
 
 

@@ -1,19 +1,24 @@
-"""What runs on this machine: the engine's word and the kernel's word for each container, side by side."""
+"""What runs on this machine: the engine's word and the kernel's word for each container, side by side.
+
+Of a container whose engine was not asked, the configuration that lies in its runtime's state speaks for the engine.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from holdfast.app.progress import Progress
 from holdfast.app.targets import Targets
-from holdfast.collect import docker_socket, procfs
+from holdfast.collect import docker_socket, oci_bundles, procfs
 from holdfast.collect.parse import parse
 from holdfast.model.errors import Error, NotReachable, NotUnderstood
 from holdfast.model.facts import Facts
 from holdfast.model.report import Contradiction
+from holdfast.model.words import declared as asked
+from holdfast.model.words import observed as shown
 from holdfast.model.workload import Described, Surroundings, Workload
-from holdfast.platforms import docker_inspect
+from holdfast.platforms import docker_inspect, oci_runtime
 from holdfast.platforms.procfs import read_sightings
 from holdfast.reason.effective.declared import from_declared
 from holdfast.reason.effective.joined import joined
@@ -26,6 +31,7 @@ class Found:
 
     Attributes:
         declared: What the engine says, by container.
+        configured: What the runtime was told, by the name that procfs has for the container.
         observed: What procfs shows, by process.
         engine_records: What the engine says about itself, to be read together with the host.
         troubles: What could not be read.
@@ -33,6 +39,7 @@ class Found:
     """
 
     declared: list[Described] = field(default_factory=list)
+    configured: dict[str, Described] = field(default_factory=dict)
     observed: list[Described] = field(default_factory=list)
     engine_records: dict[str, str | Error] = field(default_factory=dict)
     troubles: list[NotUnderstood] = field(default_factory=list)
@@ -60,7 +67,56 @@ def look(targets: Targets, docker: str, progress: Progress) -> Found:
     found.notes.extend(sightings.notes)
     if sightings.vanished:
         found.notes.append(f"{sightings.vanished} processes ended while they were read")
+    if targets.processes:
+        _read_bundles(found)
     return found
+
+
+def _read_bundles(found: Found) -> None:
+    """Lay the runtime's configuration beside every live container that no engine has described."""
+    known = {described.workload.key for described in found.declared} - {""}
+    by_id: dict[str, Described] = {}
+    by_pid: dict[str, Described] = {}
+    for process in found.observed:
+        labels = process.workload.labels
+        if process.workload.key not in known and not labels.get("further"):
+            by_pid[labels.get("pid", "")] = process
+            if process.workload.key:
+                by_id[process.workload.key] = process
+    if not by_pid:
+        return
+    for bundle in oci_bundles.bundles(without=known):
+        if isinstance(bundle, Error):
+            found.troubles.append(_trouble(bundle))
+            continue
+        live = by_id.get(bundle.container_id) or by_pid.get(str(bundle.pid))
+        if live is None or (_of_a_user(bundle.path) and live.facts.value(shown.OWN_USER_NAMESPACE) is not True):
+            continue
+        try:
+            document, _ = parse(bundle.path, bundle.data)
+            reading = oci_runtime.read_bundle(document, bundle.container_id, bundle.runtime, bundle.name)
+        except NotUnderstood as trouble:
+            found.troubles.append(trouble)
+            continue
+        found.troubles.extend(reading.problems)
+        for described in reading.workloads:
+            engine = described.facts.value(asked.ENGINE)
+            kind = f"{engine or bundle.runtime or 'OCI'} container"
+            workload = replace(described.workload, kind=kind)
+            found.configured.setdefault(_container(live), Described(workload, described.facts))
+
+
+def _of_a_user(path: str) -> bool:
+    """Tell whether an ordinary user can have written the file: then it speaks for that user's containers only."""
+    return path.startswith(("/home/", "/run/user/"))
+
+
+def _container(process: Described) -> str:
+    return process.workload.labels.get("container", "") or process.workload.name
+
+
+def _trouble(error: Error) -> NotUnderstood:
+    return error if isinstance(error, NotUnderstood) else NotUnderstood(error.what, error.where, error.next)
 
 
 def _ask_engine(targets: Targets, docker: str, progress: Progress, found: Found) -> None:
@@ -90,9 +146,7 @@ def _ask_engine(targets: Targets, docker: str, progress: Progress, found: Found)
         if isinstance(error, NotReachable):
             found.notes.append(f"no Docker engine was asked: {error.what}")
         else:
-            found.troubles.append(
-                error if isinstance(error, NotUnderstood) else NotUnderstood(error.what, error.where, error.next)
-            )
+            found.troubles.append(_trouble(error))
     for name in sorted(wanted - met):
         found.troubles.append(
             NotUnderstood("there is no such container", f"docker://{name}", "list them: docker ps --all")
@@ -115,20 +169,33 @@ def effective(
     """
     live: dict[str, list[Described]] = {}
     for process in found.observed:
-        live.setdefault(process.workload.key or process.workload.name, []).append(process)
+        live.setdefault(process.workload.key or _container(process), []).append(process)
     claimed: set[str] = set()
     for described in found.declared:
-        declared = from_declared(described.facts, host)
-        processes = live.get(described.workload.key, []) if described.workload.key else []
-        claimed.add(described.workload.key)
-        if not processes:
-            yield (described.workload, *joined(declared, None))
-        for process in processes:
-            first = not process.workload.labels.get("further")
-            workload = described.workload if first else process.workload
-            yield (workload, *joined(declared, from_observed(process.facts, host)))
+        key = described.workload.key
+        claimed.add(key)
+        yield from _side_by_side(described, live.get(key, []) if key else [], host)
     if targets.processes:
         for key, processes in live.items():
-            if key not in claimed:
-                for process in processes:
-                    yield (process.workload, *joined(None, from_observed(process.facts, host)))
+            if key in claimed:
+                continue
+            configured = found.configured.get(_container(processes[0]))
+            if configured is not None:
+                yield from _side_by_side(configured, processes, host)
+                continue
+            for process in processes:
+                yield (process.workload, *joined(None, from_observed(process.facts, host)))
+
+
+def _side_by_side(
+    described: Described, processes: list[Described], host: Facts
+) -> Iterator[tuple[Workload, Facts, tuple[Contradiction, ...]]]:
+    declared = from_declared(described.facts, host)
+    if not processes:
+        yield (described.workload, *joined(declared, None))
+    for process in processes:
+        workload = described.workload
+        if process.workload.labels.get("further"):
+            name = f"{workload.name}, process {process.workload.labels.get('pid', '')}"
+            workload = replace(workload, name=name, source=process.workload.source)
+        yield (workload, *joined(declared, from_observed(process.facts, host)))

@@ -54,13 +54,14 @@ def read(document: Document, surroundings: Surroundings) -> Reading:  # noqa: AR
     return read_bundle(document)
 
 
-def read_bundle(document: Document, container_id: str = "", runtime: str = "") -> Reading:
+def read_bundle(document: Document, container_id: str = "", runtime: str = "", name: str = "") -> Reading:
     """Answer the declared facts of a configuration found in a runtime's state.
 
     Args:
         document: The ``config.json``.
         container_id: As the folder of the bundle says it; empty where nobody knows.
         runtime: What runs it: ``runc``, ``crun``, ``runsc``; empty where nobody knows.
+        name: As the engine's own records call it; empty where the annotations must do.
 
     Returns:
         One workload. Problems name every value that is not of the kind the specification asks for.
@@ -78,7 +79,7 @@ def read_bundle(document: Document, container_id: str = "", runtime: str = "") -
     devices_answers(answers, root)
     _paths(answers, root)
     _origin(answers, root, runtime)
-    workload = _workload(answers, root, document, container_id)
+    workload = _workload(answers, root, document, container_id, name)
     return Reading((Described(workload, answers.facts()),), tuple(answers.problems))
 
 
@@ -245,14 +246,16 @@ def _origin(answers: Answers, root: Cursor, runtime: str) -> None:
     path = answers.text(root, "root", "path") or ""
     group = answers.text(root, "linux", "cgroupsPath") or ""
     engine = ""
-    if any(name.startswith("io.kubernetes.cri-o.") for name in names):
+    if any(name.startswith(("io.podman.", "io.container.manager")) for name in names) or "libpod" in group:
+        engine = "podman"  # which bears some annotations of its relative CRI-O too
+    elif any(name.startswith("io.kubernetes.cri-o.") for name in names):
         engine = "cri-o"
     elif any(name.startswith(("io.kubernetes.cri.", "nerdctl/")) for name in names) or "cri-containerd" in group:
         engine = "containerd"
-    elif any(name.startswith(("io.podman.", "io.container.manager")) for name in names) or "libpod" in group:
-        engine = "podman"
     elif group.startswith("/docker/") or ":docker:" in group or "/docker/overlay2/" in path:
         engine = "docker"
+    elif "/io.containerd.runtime." in where.document:
+        engine = "docker" if "/moby/" in where.document else "containerd"
     if engine:
         answers.say(declared.ENGINE, engine, where)
     else:
@@ -271,13 +274,12 @@ def _origin(answers: Answers, root: Cursor, runtime: str) -> None:
     )
 
 
-def _workload(answers: Answers, root: Cursor, document: Document, container_id: str) -> Workload:
+def _workload(answers: Answers, root: Cursor, document: Document, container_id: str, name: str) -> Workload:
     notes = root.get("annotations")
     group = answers.text(root, "linux", "cgroupsPath") or ""
     found = _ID.findall(container_id) or _ID.findall(group) or _ID.findall(document.name)
     identity = found[-1] if found else ""
-    name = ""
-    for keys in _NAMES:
+    for keys in _NAMES if not name else ():
         parts = [answers.text(notes, key) or "" for key in keys]
         if parts[-1] or (len(parts) > 2 and parts[1]):
             name = "/".join(part for part in parts if part)

@@ -100,7 +100,7 @@ class _Process:
             name = f"{program} (pid {self.record.pid})"
         if not self.record.first:
             name = f"{name}, process {self.record.pid}"
-        labels = {"pid": str(self.record.pid)}
+        labels = {"pid": str(self.record.pid), "container": self.record.container}
         if not self.record.first:
             labels["further"] = "yes"
         return Workload(name, KIND, Where(self.folder), key=identity, labels=labels)
