@@ -15,7 +15,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from holdfast.collect.files import Found, Walked, walk
+from holdfast.collect.files import SCRIPT_BYTES, Found, Walked, may_hold_documents, walk
 from holdfast.collect.reading import read_bytes, read_text
 from holdfast.model.errors import Error, NotPermitted, NotReachable, NotUnderstood
 
@@ -40,7 +40,31 @@ def troubles(*paths: Path) -> list[Error]:
 def test_only_likely_names_below_a_folder_and_in_order(tmp_path: Path) -> None:
     for name in ("b.yml", "a.YAML", "c.json", "d.txt", "Dockerfile", "sub/z.yaml", "sub/run.sh", "package-lock.json"):
         write(tmp_path / name)
-    assert names(tmp_path) == ["a.YAML", "b.yml", "c.json", "sub/z.yaml"]
+    assert names(tmp_path) == ["a.YAML", "b.yml", "c.json", "sub/run.sh", "sub/z.yaml"]
+
+
+def test_files_that_may_hold_command_lines_are_brought(tmp_path: Path) -> None:
+    for name in ("Makefile", "rules.mk", "README.md", "web.service", "start", "start.py", "LICENSE", "huge"):
+        write(tmp_path / name)
+    (tmp_path / "start").chmod(0o755)
+    (tmp_path / "start.py").chmod(0o755)
+    (tmp_path / "huge").write_bytes(b"x" * (SCRIPT_BYTES + 1))
+    (tmp_path / "huge").chmod(0o755)
+    assert names(tmp_path) == ["Makefile", "README.md", "rules.mk", "start", "web.service"]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "worth"),
+    [
+        ("d/start", b"#!/bin/sh\n", True),
+        ("d/start", b"\x7fELF", False),
+        ("d.x/start", b"x", False),
+        ("d/a.yaml", b"", True),
+        ("Makefile", b"x", True),
+    ],
+)
+def test_of_executable_files_without_an_ending_only_scripts_are_read(name: str, data: bytes, worth: bool) -> None:
+    assert may_hold_documents(name, data) is worth
 
 
 def test_a_named_file_is_always_brought(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from holdfast.model.errors import NotUnderstood
 from holdfast.model.facts import Absent, Fact, Facts, Seen
 from holdfast.model.place import Where
 from holdfast.model.tree import Cursor, Document, Mapping, Node, Scalar, Sequence
-from holdfast.model.truth import NO, UNKNOWN, YES
+from holdfast.model.truth import NO, UNKNOWN, YES, Truth
 from holdfast.model.values import Members
 from holdfast.model.words import declared
 from holdfast.model.words.declared import Device, Mount
@@ -296,7 +296,7 @@ def test_what_compose_refuses_is_an_error(text: str) -> None:
     [
         ("privileged: ${VAR}", declared.PRIVILEGED),
         ("user: ${VAR}", declared.USER),
-        ("cap_add: [NET_ADMIN, '${VAR}']", declared.CAPABILITIES_ADDED),
+        ("cap_add: ['${VAR}']", declared.CAPABILITIES_ADDED),
         ("security_opt: ['seccomp=${VAR}']", declared.SECCOMP),
         ("security_opt: ['apparmor:${VAR}']", declared.APPARMOR),
         ("security_opt: ['$VAR']", declared.SELINUX),
@@ -311,6 +311,48 @@ def test_what_compose_refuses_is_an_error(text: str) -> None:
 def test_an_unset_variable_leaves_the_answer_absent_and_is_named(field: str, fact: Fact[Any]) -> None:
     facts = one(field)
     assert "VAR" in reason(facts, fact)
+
+
+@pytest.mark.parametrize(
+    ("key", "fact", "known"),
+    [
+        ("cap_add", declared.CAPABILITIES_ADDED, "SYS_ADMIN"),
+        ("cap_drop", declared.CAPABILITIES_DROPPED, "MKNOD"),
+        ("group_add", declared.GROUPS, "999"),
+        ("device_cgroup_rules", declared.DEVICE_RULES, "b 8:* rwm"),
+    ],
+)
+def test_an_unset_variable_leaves_the_other_elements_of_its_list(key: str, fact: Fact[Any], known: str) -> None:
+    seen = one(f"{key}: ['{known}', '${{VAR}}']").seen(fact)
+    assert seen is not None
+    first, unread = seen.value
+    assert first == known
+    assert unread == "(${VAR}: the variable VAR is not set here)"
+    assert seen.parts[unread].pointer == f"/services/web/{key}/1"
+
+
+def test_the_image_decides_about_the_user_only_where_nothing_is_said() -> None:
+    assert one("read_only: true").value(declared.USER_BY_IMAGE) is True
+    assert declared.USER_BY_IMAGE not in one("user: $VAR")
+
+
+@pytest.mark.parametrize(
+    ("network", "shared"),
+    [
+        ("{external: true, name: host}", YES),
+        ("{external: {name: host}}", YES),
+        ("{external: true, name: '${VAR}'}", UNKNOWN),
+        ("{external: true, name: proxy}", NO),
+        ("{name: host}", NO),
+        ("{external: false, name: host}", NO),
+        ("{}", NO),
+    ],
+)
+def test_the_engines_own_host_network_can_be_joined_under_another_name(network: str, shared: Truth) -> None:
+    facts = service(f"services: {{web: {{image: x, networks: [out]}}}}\nnetworks: {{out: {network}}}\n")
+    namespaces = facts.value(declared.NAMESPACES)
+    assert namespaces is not None
+    assert namespaces.has("net") is shared
 
 
 def test_an_unset_variable_withholds_only_its_own_option() -> None:
@@ -877,11 +919,14 @@ def test_a_base_that_cannot_be_had_leaves_everything_open_that_the_service_does_
     assert reading.problems
     facts = reading.workloads[0].facts
     assert facts.value(declared.PRIVILEGED) is True
+    first, unread = facts.value(declared.CAPABILITIES_ADDED) or ("", "")
+    assert first == "SYS_ADMIN"
+    assert unread.startswith("(")
     for fact in (
         declared.SECCOMP,
         declared.READ_ONLY_ROOT,
         declared.USER,
-        declared.CAPABILITIES_ADDED,
+        declared.CAPABILITIES_DROPPED,
         declared.SELINUX,
     ):
         assert isinstance(facts.table[fact], Absent), fact

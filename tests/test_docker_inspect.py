@@ -550,3 +550,32 @@ def test_inspected_images_networks_and_volumes_hold_no_workload(image: str) -> N
         assert not problems
         assert docker_inspect.recognises(document)
         assert docker_inspect.read(document, Surroundings()) == Reading()
+
+
+def test_mounts_that_were_asked_for_count_where_the_engine_does_not_tell_of_them() -> None:
+    text = json.dumps(
+        [
+            {
+                "Id": "a" * 64,
+                "Name": "/n",
+                "Config": {"User": ""},
+                "Mounts": [{"Type": "bind", "Source": "/srv/real", "Destination": "/told", "RW": True}],
+                "HostConfig": {
+                    "Binds": ["/srv/asked:/told/", "/etc:/bound:ro"],
+                    "Mounts": [
+                        {"Type": "bind", "Source": "/opt", "Target": "/long", "ReadOnly": True},
+                        {"Type": "bind", "Source": "/other", "Target": "/told"},
+                        {"Type": "tmpfs", "Target": "/t"},
+                    ],
+                },
+            }
+        ]
+    )
+    document, _ = parse("i.json", text.encode())
+    (described,) = docker_inspect.read(document, Surroundings()).workloads
+    mounts = described.facts.value(declared.MOUNTS) or ()
+    assert [(one.source, one.target, one.read_only) for one in mounts] == [
+        ("/srv/real", "/told", False),
+        ("/etc", "/bound", True),
+        ("/opt", "/long", True),
+    ]

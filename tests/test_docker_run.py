@@ -383,7 +383,7 @@ def test_what_cannot_be_read_is_a_problem(options: str) -> None:
         ("--user=$U", declared.USER),
         ('--user "$(id -u):0"', declared.USER),
         ("-u `id -u`", declared.USER),
-        ("--cap-add NET_RAW --cap-add $C", declared.CAPABILITIES_ADDED),
+        ("--cap-add $C", declared.CAPABILITIES_ADDED),
         ("--privileged=$P", declared.PRIVILEGED),
         ("--security-opt seccomp=$S", declared.SECCOMP),
         ("--security-opt $S", declared.APPARMOR),
@@ -535,3 +535,87 @@ def test_quoted_words_come_back_as_they_were(words: list[str]) -> None:
     (command,) = commands(line, "x.sh")
     assert [word.text for word in command.words] == ["run", *words]
     assert not any(word.unknown for word in command.words)
+
+
+# --- where a command is started -------------------------------------------------------------------------------------
+
+
+def started(text: str, name: str = "/srv/shop/run.sh") -> list[str]:
+    """Return the host paths that the only command of a text mounts."""
+    document, _ = parse(name, text.encode())
+    surroundings = Surroundings(environment={"PWD": "/work", "HOME": "/home/kim"})
+    (described,) = docker_run.read(document, surroundings).workloads
+    return [mount.source for mount in described.facts.value(declared.MOUNTS) or ()]
+
+
+@pytest.mark.parametrize(
+    ("source", "path"),
+    [
+        ("$(pwd)", "/srv/shop"),
+        ("`pwd`", "/srv/shop"),
+        ("$PWD/data", "/srv/shop/data"),
+        ('"${PWD}"/../x', "/srv/x"),
+        ("./data", "/srv/shop/data"),
+        (".", "/srv/shop"),
+        ("~/data", "/home/kim/data"),
+        ("$HOME/.cache", "/home/kim/.cache"),
+        ("/etc/../srv", "/srv"),
+    ],
+)
+def test_a_command_is_taken_to_be_started_beside_its_file(source: str, path: str) -> None:
+    assert started(f"docker run -v {source}:/d x\n") == [path]
+
+
+def test_a_relative_name_of_the_file_starts_from_the_working_directory() -> None:
+    assert started("docker run -v ./d:/d x\n", "sub/run.sh") == ["/work/sub/d"]
+
+
+@pytest.mark.parametrize("line", ["cd /tmp", "pushd $DIR >/dev/null", "true && cd x", "(cd ..)", "\tcd build"])
+def test_a_file_that_goes_elsewhere_leaves_the_folder_open(line: str) -> None:
+    (source,) = started(f"{line}\ndocker run -v $(pwd):/d x\n")
+    assert not source.startswith("/")
+
+
+@pytest.mark.parametrize("line", ['cd "$(dirname "$0")"', "cd ${BASH_SOURCE%/*}", "abcd /tmp", "# we do not cd here"])
+def test_a_file_that_goes_to_its_own_folder_stays_there(line: str) -> None:
+    assert started(f"{line}\ndocker run -v $(pwd):/d x\n") == ["/srv/shop"]
+
+
+def test_a_unit_is_not_started_beside_its_file() -> None:
+    (source,) = started("[Service]\nExecStart=/usr/bin/docker run -v ./d:/d x\n", "/etc/systemd/system/x.service")
+    assert source == "./d"
+
+
+def test_what_a_script_sets_itself_wins() -> None:
+    assert started("PWD=/data\ndocker run -v $PWD:/d x\n") == ["/data"]
+
+
+def test_a_guessed_folder_is_told() -> None:
+    document, _ = parse("/srv/run.sh", b"docker run -u $PWD x\n")
+    (described,) = docker_run.read(document, Surroundings(environment={"PWD": "/"})).workloads
+    seen = described.facts.seen(declared.USER)
+    assert seen is not None
+    assert "beside this file" in seen.note
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "start() { docker run --privileged x; }",
+        "function start() { docker run --privileged x; }",
+        "start() {\n  docker run --privileged x\n}",
+        "alias d='docker run --privileged x'",
+        'alias d="docker run --privileged x"; true',
+        "docker run ^\n  --privileged ^\r\n  x\n",
+    ],
+)
+def test_functions_aliases_and_the_windows_shell(text: str) -> None:
+    (workload,) = docker_run.read(Document("x.sh", text), Surroundings()).workloads
+    assert workload.workload.image == "x"
+    assert workload.facts.value(declared.PRIVILEGED) is True
+
+
+def test_an_option_that_nobody_knows_leaves_known_capabilities() -> None:
+    document = Document("x.sh", "docker run --cap-add SYS_ADMIN $MORE x\n")
+    (workload,) = docker_run.read(document, Surroundings()).workloads
+    assert (workload.facts.value(declared.CAPABILITIES_ADDED) or ())[0] == "SYS_ADMIN"

@@ -290,6 +290,7 @@ def test_a_pod_that_asks_for_nothing() -> None:
         declared.SYSTEM_PATHS: "default",
         declared.NAMESPACES: Members(),
         declared.USER_NAMESPACE: "host",
+        declared.USER_BY_IMAGE: True,
         declared.MOUNTS: (),
         declared.DEVICES: (),
         declared.DEVICE_RULES: (),
@@ -720,12 +721,27 @@ def test_a_broken_context_of_the_pod_leaves_only_its_own_fields_unknown() -> Non
     assert len(reading.problems) == 1
 
 
-@pytest.mark.parametrize("listed", ["add: [NET_ADMIN, 5]", "add: NET_ADMIN", "add: {a: b}", "add: [[x]]", "add: [on]"])
+@pytest.mark.parametrize("listed", ["add: NET_ADMIN", "add: {a: b}"])
 def test_broken_capabilities_are_unknown(listed: str) -> None:
     reading = pod(f"      securityContext: {{capabilities: {{{listed}}}}}\n")
     assert isinstance(one(reading, declared.CAPABILITIES_ADDED), Absent)
     assert one(reading, declared.CAPABILITIES_DROPPED) == ()
     assert len(reading.problems) == 1
+
+
+@pytest.mark.parametrize("broken", ["5", "[x]", "on", "{a: b}"])
+def test_a_broken_capability_leaves_the_others_of_its_list(broken: str) -> None:
+    reading = pod(f"      securityContext: {{capabilities: {{add: [NET_ADMIN, {broken}, SYS_TIME]}}}}\n")
+    first, unread, last = one(reading, declared.CAPABILITIES_ADDED)
+    assert (first, last) == ("NET_ADMIN", "SYS_TIME")
+    assert unread.startswith("(")
+    assert len(reading.problems) == 1
+
+
+def test_a_user_that_is_written_wrongly_is_not_left_to_the_image() -> None:
+    reading = pod("      securityContext: {runAsUser: '1000'}\n")
+    assert isinstance(one(reading, declared.USER), Absent)
+    assert declared.USER_BY_IMAGE not in reading.workloads[0].facts
 
 
 def test_ten_thousand_containers() -> None:

@@ -6,7 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from holdfast.collect.parse import parse
+from holdfast.collect.files import is_data, may_hold_documents
+from holdfast.collect.parse import as_text, parse
 from holdfast.collect.reading import read_bytes
 from holdfast.model.errors import Error, NotReachable, NotUnderstood
 from holdfast.model.tree import Document
@@ -64,7 +65,13 @@ class Reader:
     platforms: Mapping[str, Platform] = field(default_factory=load_platforms)
 
     def read(
-        self, name: str, data: bytes, *, named: bool = False, overlays: tuple[tuple[str, bytes], ...] = ()
+        self,
+        name: str,
+        data: bytes,
+        *,
+        named: bool = False,
+        overlays: tuple[tuple[str, bytes], ...] = (),
+        dialect: str = "",
     ) -> Reading:
         """Read one document.
 
@@ -73,6 +80,7 @@ class Reader:
             data: Its bytes.
             named: The person named this very file: then it is a trouble when no dialect recognises it.
             overlays: Files that Compose merges over it.
+            dialect: The dialect that the person said it is in; empty to find out.
 
         Returns:
             Workloads and troubles. Never raises for what the document holds.
@@ -89,7 +97,12 @@ class Reader:
                 return Reading(problems=(trouble,))
             further.append(parsed)
             problems = (*problems, *troubles)
-        platform = self.dialect(document)
+        platform = self.platforms[dialect] if dialect else self.dialect(document)
+        if platform is None and named and not is_data(name):
+            # A person named it, so it may be a note, a crontab or a script of any name that holds command lines.
+            text = as_text(name, data)
+            platform = self.dialect(text)
+            document, problems = (text, ()) if platform is not None else (document, problems)
         if platform is None:
             if named and not problems:
                 problems = (
@@ -128,13 +141,14 @@ class Reader:
             "the document asks for more and more other files", document.name, "look for a loop of include or extends"
         )
 
-    def read_files(self, paths: Sequence[str], *, named: bool = False) -> Reading:
+    def read_files(self, paths: Sequence[str], *, named: bool = False, dialect: str = "") -> Reading:
         """Read a file together with the files that are merged over it.
 
         Args:
             paths: The file, then those merged over it. Of the latter, one that does not exist is left out unless the
                 person named it.
             named: The person named these very files.
+            dialect: As for ``read``.
         """
         contents: list[tuple[str, bytes]] = []
         for path in paths:
@@ -147,7 +161,9 @@ class Reader:
                 return Reading(problems=(_as_trouble(data),))
             contents.append((path, data))
         (name, data), *over = contents
-        return self.read(name, data, named=named, overlays=tuple(over))
+        if not named and not may_hold_documents(name, data):
+            return Reading()
+        return self.read(name, data, named=named, overlays=tuple(over), dialect=dialect)
 
 
 def _as_trouble(error: Error) -> NotUnderstood:

@@ -19,12 +19,19 @@ from holdfast.collect.ignored import Ignored
 from holdfast.collect.reading import failure
 from holdfast.model.errors import Error, NotUnderstood
 
-ENDINGS = (".yml", ".yaml", ".json")
-"""A file below a folder is a candidate when its name ends so ..."""
+DATA = (".yml", ".yaml", ".json")
+"""A file below a folder is a candidate when its name ends so: data ..."""
+TEXTS = (".sh", ".bash", ".zsh", ".ksh", ".service", ".mk", ".md", ".markdown", ".rst")
+"""... or text that may hold command lines ..."""
+NAMES = frozenset({"makefile", "gnumakefile", "justfile"})
+"""... or when this is its whole name (in small letters) ..."""
+SCRIPT_BYTES = 1 << 20
+"""... or when it is an executable file without an ending and not larger than this: a script, perhaps."""
 SKIPPED = frozenset({".git", ".hg", ".svn", ".tox", ".venv", "__pycache__", "node_modules", "site-packages", "venv"})
 """Folders that are not walked below a named one: tools put copies of other people's files there."""
 LOCKS = frozenset({"package-lock.json", "pnpm-lock.yaml", "composer.lock.json", "npm-shrinkwrap.json"})
 """Names that end like a candidate but never describe a container, and are large."""
+_ENDINGS = (*DATA, *TEXTS)
 DEPTH = 64
 
 Progress = Callable[[int, str], None]
@@ -84,6 +91,16 @@ def walk(
             yield found
 
 
+def is_data(name: str) -> bool:
+    """Tell by its name whether a file is meant as YAML or JSON."""
+    return name.lower().endswith(DATA)
+
+
+def may_hold_documents(name: str, data: bytes) -> bool:
+    """Tell whether a file that a walk brought is worth reading: of executable files without an ending, scripts are."""
+    return _likely(name.rpartition("/")[2]) or data.startswith(b"#!")
+
+
 def _start(path: str, count: Walked) -> Iterator[Found | Error]:
     try:
         seen = os.stat(path)
@@ -115,7 +132,7 @@ def _folder(path: str, ignored: Ignored, count: Walked, depth: int) -> Iterator[
             is_folder = entry.is_dir(follow_symlinks=False)
             if is_folder and entry.name in SKIPPED:
                 count.skipped += 1
-            elif not is_folder and not _likely(entry.name):
+            elif not is_folder and not _likely(entry.name) and not _perhaps_script(entry):
                 continue
             elif rules.leaves_out(entry.name, is_folder=is_folder):
                 count.ignored += 1
@@ -136,7 +153,18 @@ def _file(path: str, seen: os.stat_result) -> Iterator[Found | Error]:
 
 def _likely(name: str) -> bool:
     lower = name.lower()
-    return lower.endswith(ENDINGS) and lower not in LOCKS
+    return (lower.endswith(_ENDINGS) and lower not in LOCKS) or lower in NAMES
+
+
+def _perhaps_script(entry: os.DirEntry[str]) -> bool:
+    """Tell whether a file without an ending may be run; what its first bytes say is for the reader to look at."""
+    if "." in entry.name:
+        return False
+    try:
+        seen = entry.stat()
+    except OSError:
+        return False
+    return stat.S_ISREG(seen.st_mode) and bool(seen.st_mode & 0o111) and seen.st_size <= SCRIPT_BYTES
 
 
 def _no_file(path: str) -> Error:

@@ -18,8 +18,13 @@ from holdfast.model.tree import Cursor, Document, Node
 LIMIT_BYTES = 32 * 1024 * 1024
 """Largest document that is parsed. A list of 5,000 Pods, as kubectl prints it, is a quarter of that."""
 
-_SCRIPTS = (".sh", ".bash", ".zsh", ".ksh", ".env")
+_TEXTS = (
+    ".sh", ".bash", ".zsh", ".ksh", ".env", ".service", ".mk", ".md", ".markdown", ".rst", ".txt", ".ps1", ".bat",
+    ".cmd",
+)  # fmt: skip
 """Endings of files that matter as text."""
+_TEXT_NAMES = ("makefile", "gnumakefile", "justfile", "dockerfile", "containerfile")
+"""Whole names of such files."""
 
 _LOOKS_LIKE_JSON = re.compile(r'\s*(?:\{\s*["}]|\[\s*[\[\]{"])')
 
@@ -36,8 +41,8 @@ def parse(name: str, data: bytes) -> tuple[Document, tuple[NotUnderstood, ...]]:
     """Parse one file or answer.
 
     JSON is recognised by its first character and read as JSON; what is not JSON in spite of it, such as YAML in flow
-    style, is read as YAML. Shell scripts are kept as text. A document that is broken does not take the others of its
-    file with it: reading goes on at the next ``---``.
+    style, is read as YAML. Shell scripts, unit files, Makefiles and notes are kept as text. A document that is broken
+    does not take the others of its file with it: reading goes on at the next ``---``.
 
     Args:
         name: Path or address, as it shall stand in every place.
@@ -59,12 +64,12 @@ def parse(name: str, data: bytes) -> tuple[Document, tuple[NotUnderstood, ...]]:
                 "split it, or scan the part that describes containers",
             ),
         )
+    if is_text(name) or data.startswith(b"#!"):
+        return as_text(name, data), ()
     try:
         text = _decoded(data)
     except Refused as refusal:
         return Document(name), (refusal.trouble(name),)
-    if name.endswith(_SCRIPTS) or text.startswith("#!"):
-        return Document(name, text), ()
     first = text.lstrip(" \t\r\n")[:1]
     if first not in {"{", "["}:
         return _yaml(name, text)
@@ -80,6 +85,18 @@ def parse(name: str, data: bytes) -> tuple[Document, tuple[NotUnderstood, ...]]:
     return document, problems
 
 
+def is_text(name: str) -> bool:
+    """Tell by its name whether a file matters as text."""
+    lower = name.rpartition("/")[2].lower()
+    return lower.endswith(_TEXTS) or lower in _TEXT_NAMES
+
+
+def as_text(name: str, data: bytes) -> Document:
+    """Keep a file as text. Bytes that are no text stand as U+FFFD: a shell does not mind them in a comment either."""
+    encoding, body = _encoding(data)
+    return Document(name, body[:LIMIT_BYTES].decode(encoding, "replace"))
+
+
 def _yaml(name: str, text: str) -> tuple[Document, tuple[NotUnderstood, ...]]:
     # PyYAML takes 12 ms to import; a scan that meets no YAML does not pay for it.
     from holdfast.collect.parse_yaml import read_yaml  # noqa: PLC0415
@@ -93,13 +110,7 @@ def _document(name: str, roots: list[Node]) -> Document:
 
 
 def _decoded(data: bytes) -> str:
-    """Decode by the byte order mark, else by the zero bytes around the first character, else as UTF-8."""
-    for mark, name in _MARKS:
-        if data.startswith(mark):
-            encoding, body = name, data[len(mark) :]
-            break
-    else:
-        encoding, body = _guessed(data[:4]), data
+    encoding, body = _encoding(data)
     try:
         text = body.decode(encoding)
     except UnicodeDecodeError as error:
@@ -110,6 +121,14 @@ def _decoded(data: bytes) -> str:
     if zero >= 0:
         raise Refused("the file holds a zero byte", "if it is text, save it as UTF-8", text.count("\n", 0, zero) + 1)
     return text
+
+
+def _encoding(data: bytes) -> tuple[str, bytes]:
+    """Tell by the byte order mark, else by the zero bytes around the first character; UTF-8 where neither speaks."""
+    for mark, name in _MARKS:
+        if data.startswith(mark):
+            return name, data[len(mark) :]
+    return _guessed(data[:4]), data
 
 
 def _guessed(start: bytes) -> str:

@@ -32,7 +32,7 @@ SERVICE_KEYS = frozenset({
     "volumes_from",
 })  # fmt: skip
 """Fields that bear on confinement. The others are not even looked at, so their variables need not be known."""
-TOP_KEYS = frozenset({"volumes", "secrets", "configs", "include", "name"})
+TOP_KEYS = frozenset({"volumes", "secrets", "configs", "networks", "include", "name"})
 _DEPTH = 16
 _MOST_FILES = 128
 _REMOTE = ("git@", "github.com/")

@@ -45,7 +45,7 @@ def request_of(service: Branch, root: Branch, project: Source, files: Files) -> 
             request.modes[name] = said
     for key, fact in _LISTS:
         _tell_list(request, service.get(key), key, fact)
-    _tell_network(request, service)
+    _tell_network(request, service, root)
     _tell_sysctls(request, service.get("sysctls"))
     request.user = _one(request, service.get("user"), "user")
     request.runtime = _one(request, service.get("runtime"), "runtime")
@@ -120,7 +120,7 @@ def _tell_list(
     request.add(fact, *found.values())
 
 
-def _tell_network(request: Request, service: Branch) -> None:
+def _tell_network(request: Request, service: Branch, root: Branch) -> None:
     mode = _one(request, service.get("network_mode") or service.get("net"), "network_mode")
     if mode is not None and (mode.text or mode.unknown):
         request.modes["net"] = mode
@@ -134,7 +134,26 @@ def _tell_network(request: Request, service: Branch) -> None:
         names = [(item.text, item.where) for item in networks.items if isinstance(item, Leaf)]
     if not names and service.gap:
         return
-    request.add(declared.NETWORKS, *(Said(name, where) for name, where in names or [("default", service.where)]))
+    told = [_network(name, where, root) for name, where in names or [("default", service.where)]]
+    request.add(declared.NETWORKS, *(said for said, _ in told))
+    # The engine's own network "host" can be joined like any other that Compose did not make.
+    host = next((said for said, external in told if external and (said.unknown or said.text == "host")), None)
+    if host is not None:
+        request.modes["net"] = host
+
+
+def _network(name: str, where: Where, root: Branch) -> tuple[Said, bool]:
+    """Return a network, and whether Compose finds it made already; then it may bear another name than here."""
+    networks = root.get("networks")
+    definition = networks.get(name) if isinstance(networks, Branch) else None
+    if not isinstance(definition, Branch):
+        return Said(name, where), False
+    external, named = definition.get("external"), definition.get("name")
+    if isinstance(external, Branch):
+        named = external.get("name") or named
+    elif not isinstance(external, Leaf) or switch(external) is False:
+        return Said(name, where), False
+    return (named.said() if isinstance(named, Leaf) else Said(name, where)), True
 
 
 def _tell_sysctls(request: Request, tree: Tree | None) -> None:

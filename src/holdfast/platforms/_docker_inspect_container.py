@@ -6,6 +6,7 @@ Source:
 
 from __future__ import annotations
 
+import posixpath
 from typing import Any
 
 from holdfast.model.facts import Fact
@@ -228,10 +229,9 @@ class Container:
             self.request.problem("Mounts is no list", mounts.where, _REFERENCE)
             self.request.withhold(declared.MOUNTS, "Mounts is no list", mounts.where)
             return
-        if mounts is None and not self.container.present("Mounts"):
-            self._asked_mounts()
         for place in list(mounts.elements())[:_MOST_ENTRIES] if mounts is not None else ():
             self._one_mount(place, options)
+        self._asked_mounts({posixpath.normpath(mount.target) for mount, _ in self.request.mounts if mount.target})
         tmpfs = self._mapping(self.host, "Tmpfs")
         for target, place in tmpfs.items() if tmpfs is not None else ():
             mount = bound("tmpfs", "", target, (place.text or "").split(","))
@@ -276,16 +276,36 @@ class Container:
                 found[target.value] = {key: child.text or "" for key, child in options.items()}
         return found
 
-    def _asked_mounts(self) -> None:
-        """Read the mounts that were asked for, where the engine does not say which are in force."""
+    def _asked_mounts(self, told: set[str]) -> None:
+        """Read the mounts that were asked for, as far as the engine does not tell what became of them."""
         for said in self._texts(self.host, "Binds", declared.MOUNTS):
             parts = None if said.unknown else volume_parts(said.text)
+            if parts is not None and posixpath.normpath(parts[1]) in told:
+                continue
             if parts is None:
                 mount = Mount("bind", f"({said.unknown or said.text[:80]})", "")
             else:
                 source, target, flags = parts
                 mount = bound("bind" if source.startswith("/") else "volume", source, target, flags)
             self.request.mounts.append((mount, said.where))
+        mounts = self.host.get("Mounts") if self.host is not None else None
+        for place in list(mounts.elements())[:_MOST_ENTRIES] if mounts is not None else ():
+            kind, path, into = (self._text(place, key) for key in ("Type", "Source", "Target"))
+            if into is None or into.unknown or posixpath.normpath(into.text) in told:
+                continue
+            flag, spread = place.get("ReadOnly"), place.get("BindOptions", "Propagation")
+            read_only = flag is not None and flag.value is True
+            if _text_of(kind) == "bind":
+                known = path is not None and not path.unknown
+                words = ["" if spread is None else spread.text or ""]
+                shown = _text_of(path) if known else "(no source)"
+                asked = bound("bind", shown, into.text, words, read_only=read_only)
+            elif _text_of(kind) == "volume":
+                options = self._volume_options().get(into.text, {})
+                asked = local_volume(_text_of(path), into.text, options, read_only=read_only)
+            else:
+                continue
+            self.request.mounts.append((asked, place.where))
 
     def _devices(self) -> None:
         devices = self.host.get("Devices") if self.host is not None else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +11,7 @@ from holdfast.model.place import Where
 from holdfast.model.words import declared
 from holdfast.model.words.declared import Device, Mount
 from holdfast.platforms._docker_run_flags import ALIASES, COMMA_LISTS, GLOBAL_SWITCHES, SHORT, SWITCHES, VALUES
+from holdfast.platforms._docker_run_place import Place
 from holdfast.platforms._docker_run_request import Borrowed, Request, Said
 from holdfast.platforms._docker_run_shell import Command
 from holdfast.platforms._docker_run_values import (
@@ -44,9 +44,10 @@ _OTHER_ENGINE = "Docker takes one name in each; this one is refused"
 class Reader:
     """Reads the options of one command into a request."""
 
-    def __init__(self, command: Command, document: str) -> None:
+    def __init__(self, command: Command, document: str, place: Place) -> None:
         """Start before the first word."""
         self.command = command
+        self.place = place
         self.document = document
         self.request = Request(Where(document, "", command.line), _ENGINE.get(command.engine, command.engine))
         self.name: Word | None = None
@@ -244,10 +245,6 @@ class Reader:
 
     # --- mounts and devices -----------------------------------------------------------------------------------------
 
-    def _host_path(self, path: str) -> str:
-        """Spell a host path; one that starts from an unknown directory stays as written, which is not absolute."""
-        return posixpath.normpath(path) if path.startswith("/") else path
-
     def _volume(self, said: Said) -> None:
         text = said.text
         if said.unknown:
@@ -269,7 +266,7 @@ class Reader:
             parts = told
         source, target, flags = parts
         kind = "bind" if is_host_path(source) else "volume"
-        path = self._host_path(source) if kind == "bind" else source
+        path = self.place.absolute(source) if kind == "bind" else source
         self.request.mounts.append((bound(kind, path, target, flags), said.where))
 
     def _mount(self, said: Said) -> None:
@@ -298,7 +295,8 @@ class Reader:
         if "$" in kind:
             mount = Mount("bind", f"({said.unknown})", target, read_only)
         elif kind in {"bind", "npipe", "glob"}:
-            path = self._host_path(told_source).partition("*")[0] if kind == "glob" else self._host_path(told_source)
+            path = self.place.absolute(told_source)
+            path = path.partition("*")[0] if kind == "glob" else path
             mount = bound("bind", path or "(no source)", target, words, read_only=read_only)
         elif kind in {"tmpfs", "ramfs", "devpts"}:
             mount = bound("tmpfs", "", target, words, read_only=read_only)

@@ -26,6 +26,10 @@ FLAGS = (declared.PRIVILEGED, declared.READ_ONLY_ROOT, declared.TERMINAL)
 _NAMESPACES = ("pid", "net", "ipc", "uts", "cgroup")
 _USER_NAMESPACES = {"": "default", "host": "host", "private": "private"}
 _OTHERS = ("container:", "service:")
+_PARTLY = frozenset[Fact[Any]]({
+    declared.GROUPS, declared.CAPABILITIES_ADDED, declared.CAPABILITIES_DROPPED, declared.DEVICE_RULES,
+})  # fmt: skip
+"""Lists of which one element that nobody could tell does not take away the others."""
 _MOST_HOPS = 16
 _MOST_MOUNTS = 4096
 _TOKEN_PLACES = ("/var/run/secrets/kubernetes.io/serviceaccount", "/run/secrets/kubernetes.io/serviceaccount")
@@ -159,6 +163,8 @@ class Request:
             return
         if self.user is None or not (self.user.text or self.user.unknown):
             self.table[declared.USER] = Absent(self.gap or self.no_user, self.where)
+            if not self.gap:
+                self.table[declared.USER_BY_IMAGE] = Seen(True, self.where, self.no_user)
         elif self.user.unknown:
             self.table[declared.USER] = Absent(self.user.unknown, self.user.where)
         else:
@@ -166,6 +172,11 @@ class Request:
 
     def _tell_list(self, fact: Fact[Any]) -> None:
         said = self.lists.get(fact, [])
+        if fact in _PARTLY and any(not one.unknown for one in said):
+            said = [_shown(one) for one in said]
+            said += [Said(f"({self.gap})", self.where)] if self.gap else []
+            self._tell_elements(fact, said)
+            return
         unknown = next((one for one in said if one.unknown), None)
         if unknown is not None:
             self.table[fact] = Absent(unknown.unknown, unknown.where)
@@ -176,10 +187,13 @@ class Request:
         elif not said:
             self.table[fact] = Seen((), self.where, "nothing asked for")
         else:
-            values = tuple(_pair(one.text) if fact is declared.SYSCTLS else one.text for one in said)
-            parts: dict[object, Where] = {value: one.where for value, one in zip(values, said, strict=True)}
-            note = "; ".join(dict.fromkeys(one.note for one in said if one.note))
-            self.table[fact] = Seen(values, said[0].where, note, parts)
+            self._tell_elements(fact, said)
+
+    def _tell_elements(self, fact: Fact[Any], said: list[Said]) -> None:
+        values = tuple(_pair(one.text) if fact is declared.SYSCTLS else one.text for one in said)
+        parts: dict[object, Where] = {value: one.where for value, one in zip(values, said, strict=True)}
+        note = "; ".join(dict.fromkeys(one.note for one in said if one.note))
+        self.table[fact] = Seen(values, said[0].where, note, parts)
 
     def _tell_user_namespace(self) -> None:
         said = self.modes.get("user")
@@ -285,6 +299,11 @@ class Request:
 
     def _has_token(self) -> bool:
         return any(mount.target in _TOKEN_PLACES for mount, _ in self.mounts)
+
+
+def _shown(said: Said) -> Said:
+    """Put what could not be known in parentheses, so that nobody takes it for a name."""
+    return Said(f"({said.text}: {said.unknown})", said.where, "", said.note) if said.unknown else said
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from holdfast.platforms._docker_run_words import Lexer, Word
 
@@ -26,6 +27,8 @@ _BEFORE = re.compile(
       | [0-9]{1,3}[.)]\s+                                          # a numbered list
       | [a-z][\w-]{0,80}:\s+                                       # a make target, a key
       | Exec\w{1,20}=[-@:+!]{0,3}                                  # a unit file
+      | (?:function\s+)?[\w-]{1,80}\s*\(\)\s*\{?\s*               # a function
+      | alias\s+[\w.-]{1,80}=["']\s*
       | [A-Za-z_]\w{0,80}\+?=["']?(?:\$\(|`)\s*                    # the command's output is assigned
       | [A-Za-z_]\w{0,80}\+?=(?:"[^"\n]*"|'[^'\n]*'|[^\s"'`;&|]*)\s+ # an assignment before the command
       | sudo(?:\s+(?:-[ugh]\s+\w+|--?[\w-]+(?:=\w+)?))*\s+
@@ -45,6 +48,7 @@ _ASSIGNED = re.compile(r"\b([A-Za-z_]\w*)[ \t]*[:?+]?=|\b(?:read|for)[ \t]+(?:-\
 _FENCE = re.compile(r"^ {0,3}(```+|~~~+)[ \t]*([\w+-]*)")
 _SESSIONS = frozenset({"console", "shell-session", "session", "terminal", "shellsession", "sh-session"})
 _MOST_COMMANDS = 2000
+NOTHING_GIVEN: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -70,12 +74,13 @@ def constants(text: str) -> dict[str, str]:
     return found
 
 
-def commands(text: str, name: str) -> Iterator[Command]:
+def commands(text: str, name: str, given: Mapping[str, str] = NOTHING_GIVEN) -> Iterator[Command]:
     """Find the command lines of a text.
 
     Args:
         text: The whole text.
         name: Its name; in Markdown only code blocks count.
+        given: Variables that are known from elsewhere; what the text sets itself wins.
 
     Yields:
         Every command that starts an engine, whatever its subcommand; at most 2,000.
@@ -83,7 +88,7 @@ def commands(text: str, name: str) -> Iterator[Command]:
     if not mentioned(text):
         return
     markdown = posixpath.basename(name).lower().endswith((".md", ".markdown", ".rst"))
-    variables = constants(text)
+    variables = {**given, **constants(text)}
     done = count = offset = 0
     code, session = not markdown, False
     for number, line in enumerate(text.split("\n"), 1):
@@ -154,7 +159,7 @@ def _opens(line: str, start: int) -> str | None:
         if match is None or not match.group():
             return None
         opening = match.group().strip()
-        if opening in {"`", '"', "'"} or opening.endswith(("=`", '="`', "='`")):
+        if opening in {"`", '"', "'"} or opening.endswith(("=`", '="`', "='`")) or opening.startswith("alias"):
             stop = opening[-1]
         rest = rest[match.end() :].lstrip()
     return stop

@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from holdfast.platforms._docker_run_place import NOTES
+
 _VARIABLE = re.compile(r"[A-Za-z_]\w*|[0-9@*#?!$-]")
 _DEFAULT = re.compile(r"([A-Za-z_]\w*)(:?[-=])([^${}\"'`\\]*)\Z")
 _NAME = re.compile(r"[A-Za-z_]\w*\Z")
@@ -64,7 +66,7 @@ class Lexer:
                 self.at += 1
             elif char == self.stop or self._ends(char):
                 break
-            elif char == "`" and self.text[self.at + 1 : self.at + 2] in {"\n", "\r"}:
+            elif char in "`^" and self.text[self.at + 1 : self.at + 2] in {"\n", "\r"}:
                 self._backslash()
             elif char in "<>":
                 self._redirect()
@@ -190,14 +192,15 @@ class Lexer:
         text, at = self.text, self.at
         if text[at] == "`":
             end = text.find("`", at + 1, at + _LONGEST)
-            return (len(text) if end < 0 else end + 1), None, ""
+            end = len(text) if end < 0 else end + 1
+            return end, *self._known_as("pwd" if text[at:end] == "`pwd`" else "")
         following = text[at + 1 : at + 2]
         if following in {"(", "{"}:
             end = _matching(text, at + 1, following, ")" if following == "(" else "}")
             inside = text[at + 2 : end - 1]
             # Make writes $(NAME) for a variable; a command substitution of one word that was assigned is the same.
             if _NAME.match(inside):
-                return end, self.variables.get(inside), ""
+                return end, *self._known_as(inside)
             default = _DEFAULT.match(inside) if following == "{" else None
             if default is not None:
                 known = self.variables.get(default.group(1))
@@ -208,7 +211,12 @@ class Lexer:
         match = _VARIABLE.match(text, at + 1)
         if match is None:
             return at + 1, None, ""
-        return match.end(), self.variables.get(match.group()), ""
+        return match.end(), *self._known_as(match.group())
+
+    def _known_as(self, name: str) -> tuple[str | None, str]:
+        """Return the value of a variable, and what it rests on."""
+        value = self.variables.get(name)
+        return value, "" if value is None else NOTES.get(name, "")
 
 
 def _matching(text: str, at: int, opening: str, closing: str) -> int:

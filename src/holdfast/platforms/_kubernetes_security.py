@@ -76,6 +76,8 @@ def answer_security(table: Table, levels: Levels) -> None:
     _flag(table, declared.READ_ONLY_ROOT, levels, levels.of_container("readOnlyRootFilesystem"))
     _flag(table, declared.RUN_AS_NON_ROOT, levels, levels.of_both("runAsNonRoot"))
     table[declared.USER] = _user(levels)
+    if levels.of_both("runAsUser") is None:
+        table[declared.USER_BY_IMAGE] = Seen(True, levels.place, _NOT_SET)
     _capabilities(table, levels)
     table[declared.NO_NEW_PRIVILEGES] = _no_new_privileges(table, levels)
     table[declared.SECCOMP] = _seccomp(levels)
@@ -142,7 +144,7 @@ def _names(listed: Spot) -> Seen[tuple[str, ...]] | Absent:
     for spot in spots:
         name = spot.text()
         if name is None:
-            return _broken(spot)
+            name = f"({spot.kind}, which could not be read)"
         names.append(name)
         parts[name] = spot.where
     return Seen(tuple(names), listed.where, parts=parts)

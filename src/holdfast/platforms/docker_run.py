@@ -17,6 +17,7 @@ from holdfast.model.tree import Document
 from holdfast.model.workload import Described, Reading, Surroundings, Workload
 from holdfast.platforms._docker_run_command import Reader
 from holdfast.platforms._docker_run_files import Files
+from holdfast.platforms._docker_run_place import Place, place_of
 from holdfast.platforms._docker_run_request import Request
 from holdfast.platforms._docker_run_security import tell_security
 from holdfast.platforms._docker_run_shell import commands, mentioned
@@ -34,7 +35,8 @@ def read(document: Document, surroundings: Surroundings) -> Reading:
 
     Args:
         document: A text.
-        surroundings: Seccomp profiles by name; a relative one is looked for beside the document.
+        surroundings: Seccomp profiles by name; a relative one is looked for beside the document. ``PWD`` and ``HOME``
+            of the environment make relative paths and ``~`` absolute.
 
     Returns:
         One workload for each command that starts or creates a container, in order.
@@ -43,7 +45,8 @@ def read(document: Document, surroundings: Surroundings) -> Reading:
         Needs: A seccomp profile must be seen.
     """
     files = Files(surroundings)
-    reading = _read(document.text, document.name, files)
+    text, name = document.text, document.name
+    reading = _read(text, name, files, place_of(text, name, surroundings.environment))
     files.settle()
     return reading
 
@@ -55,17 +58,17 @@ def read_command(text: str, name: str) -> Reading:
         text: One command line, or a script.
         name: What stands in every place.
     """
-    return _read(text, name, Files(None))
+    return _read(text, name, Files(None), Place())
 
 
-def _read(text: str, name: str, files: Files) -> Reading:
+def _read(text: str, name: str, files: Files, place: Place) -> Reading:
     problems: list[NotUnderstood] = []
     readers: list[Reader] = []
     others: dict[str, Request] = {}
     folder = posixpath.dirname(name)
 
-    for command in commands(text, name):
-        reader = Reader(command, name)
+    for command in commands(text, name, place.variables()):
+        reader = Reader(command, name, place)
         if not reader.read():
             continue
         request = reader.request

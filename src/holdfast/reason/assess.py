@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast.model.facts import Absent, Fact, Facts, Seen
-from holdfast.model.logic import Atom, Expr, atoms
+from holdfast.model.logic import All, AnyOf, Atom, Expr
 from holdfast.model.place import Where
 from holdfast.model.proof import Proof, prove
 from holdfast.model.report import Assessment, Bearing, Contradiction, EscapePath, Finding, Verdict
@@ -151,7 +151,7 @@ class Judge:
             if (
                 proof.truth is UNKNOWN
                 and own <= _granted(proof, own, yardstick)
-                and not _worse(entry, whole, yardstick)
+                and not _worse(entry.technique.exposed_when, whole, yardstick)
             ):
                 return Bearing.HOST_ONLY
         return Bearing.PATH
@@ -166,13 +166,21 @@ class Judge:
         return known
 
 
-def _worse(entry: Entry, whole: Facts, yardstick: Facts) -> bool:
-    """Tell whether the workload fulfils a condition about the container that the yardstick does not fulfil."""
-    return any(
-        prove(atom, whole).truth is YES and prove(atom, yardstick).truth is not YES
-        for atom in atoms(entry.technique.exposed_when)
-        if atom.fact.subject == "container"
-    )
+def _worse(expr: Expr, whole: Facts, yardstick: Facts) -> bool:
+    """Tell whether the workload fulfils a condition about the container that the yardstick does not fulfil.
+
+    Where one alternative of several is enough and the yardstick has one already, a second one makes nothing worse.
+    """
+    if isinstance(expr, Atom):
+        return (
+            expr.fact.subject == "container"
+            and prove(expr, whole).truth is YES
+            and prove(expr, yardstick).truth is not YES
+        )
+    if isinstance(expr, AnyOf) and prove(expr, yardstick).truth is YES:
+        return False
+    parts = expr.parts if isinstance(expr, All | AnyOf) else ()
+    return any(_worse(part, whole, yardstick) for part in parts)
 
 
 def _granted(proof: Proof, own: frozenset[Expr], yardstick: Facts) -> frozenset[Expr]:

@@ -111,10 +111,19 @@ PRIVILEGED: Fact[bool] = Fact("declared.privileged", bool, "The privileged flag.
 USER: Fact[str] = Fact(
     "declared.user", str, '"UID", "UID:GID", "name"; "" where the image decides and the image was seen to set none.'
 )
+USER_BY_IMAGE: Fact[bool] = Fact(
+    "declared.user_by_image", bool, "The document names no user, so that the image decides which it is."
+)
 RUN_AS_NON_ROOT: Fact[bool] = Fact("declared.run_as_non_root", bool, "The engine refuses to start user 0.")
-GROUPS: Fact[tuple[str, ...]] = Fact("declared.groups", tuple, "Further groups, by id or name.")
-CAPABILITIES_ADDED: Fact[tuple[str, ...]] = Fact("declared.capabilities_added", tuple, "As written.")
-CAPABILITIES_DROPPED: Fact[tuple[str, ...]] = Fact("declared.capabilities_dropped", tuple, "As written.")
+GROUPS: Fact[tuple[str, ...]] = Fact(
+    "declared.groups", tuple, "Further groups, by id or name. One in parentheses is one that nobody could tell."
+)
+CAPABILITIES_ADDED: Fact[tuple[str, ...]] = Fact(
+    "declared.capabilities_added", tuple, "As written. One in parentheses is one that nobody could tell."
+)
+CAPABILITIES_DROPPED: Fact[tuple[str, ...]] = Fact(
+    "declared.capabilities_dropped", tuple, "As written. One in parentheses is one that nobody could tell."
+)
 CAPABILITIES_EXACT: Fact[frozenset[str]] = Fact(
     "declared.capabilities_exact", frozenset, "Effective set as the OCI configuration spells it; defaults do not apply."
 )

@@ -134,9 +134,15 @@ def _agreed(answers: list[Members]) -> Members:
     return Members(sure, some - sure)
 
 
-def doubted(names: Members) -> Members:
-    """Return the set with every member undecided."""
-    return Members(frozenset(), names.yes | names.maybe)
+def doubted(names: Members, sure: frozenset[str] = frozenset()) -> Members:
+    """Return the set with every member undecided that is not among the sure ones."""
+    kept = names.yes & sure
+    return Members(kept, (names.yes | names.maybe) - kept)
+
+
+def kept_by_addition(engine: str, added: tuple[str, ...]) -> frozenset[str]:
+    """Return the names that no drop takes away: Docker and Podman let an addition win over a drop of the same name."""
+    return frozenset(map(spelled, added)) if engine in {"docker", "podman"} else frozenset()
 
 
 def partly(names: Members, known: frozenset[str]) -> Members:

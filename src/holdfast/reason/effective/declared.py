@@ -20,6 +20,7 @@ from holdfast.reason.effective.capabilities import (
     doubted,
     granted,
     held,
+    kept_by_addition,
     known_to,
     partly,
     spelled,
@@ -31,7 +32,7 @@ from holdfast.reason.effective.kernel_files import answer_kernel_files
 from holdfast.reason.effective.mounts import answer_mounts
 from holdfast.reason.effective.namespaces import answer_namespaces
 from holdfast.reason.effective.permissions import answer_permissions
-from holdfast.reason.effective.reading import Table, flag, places, renamed, text, texts
+from holdfast.reason.effective.reading import Table, flag, places, renamed, text, texts, told_apart
 from holdfast.reason.effective.seccomp import declared_syscalls
 from holdfast.reason.effective.surroundings import answer_surroundings
 from holdfast.reason.effective.users import User, answer_users, user
@@ -82,21 +83,17 @@ def _capabilities(out: Table, facts: Facts, at: Ground, who: User) -> Members:
         return _exact(out, facts, who, exact)
     known = known_to(at.host)
     added, dropped = texts(facts, declared.CAPABILITIES_ADDED), texts(facts, declared.CAPABILITIES_DROPPED)
-    kept = ambient(at.engine, added.value, known) if added is not None else NONE
-    where, note = places(added, dropped, at.privileged), ""
+    plus, more_added = told_apart(() if added is None else added.value)
+    kept = ambient(at.engine, plus, known) if added is not None else NONE
+    kept = partly(kept, known) if more_added and at.engine in {"podman", ""} else kept
+    where = places(added, dropped, at.privileged)
     if at.is_privileged and at.privileged is not None:
         bounding, where, note = Members(known), at.privileged.where, "privileged: every capability of the kernel"
-    elif added is None and dropped is None:
-        bounding, note = Members(maybe=known), "what is added and dropped was not seen"
-    elif dropped is None or added is None:
-        bounding = partly(doubted(granted(at.engine, () if added is None else added.value, (), known)), known)
-        note = "what is added or dropped was not seen"
     else:
-        bounding = granted(at.engine, added.value, dropped.value, known)
-        if dropped.value and not added.value:
+        bounding, note = _named(at, added, dropped, known)
+        if added is not None and dropped is not None and dropped.value and not added.value:
             where = dropped.where
-        note = "" if added.value or dropped.value else "the engine's default set"
-        if at.privileged is None:
+        if at.privileged is None and added is not None and dropped is not None:
             bounding, note = partly(bounding, known), "whether it is privileged was not seen"
     parts: dict[object, Where] = {}
     for entry in (dropped, added):
@@ -106,6 +103,26 @@ def _capabilities(out: Table, facts: Facts, at: Ground, who: User) -> Members:
     effective = held(bounding, kept, is_root=who.is_root)
     out[container.CAPABILITIES] = Seen(effective, where, _why(who, note), parts)
     return bounding
+
+
+def _named(
+    at: Ground, added: Seen[tuple[str, ...]] | None, dropped: Seen[tuple[str, ...]] | None, known: frozenset[str]
+) -> tuple[Members, str]:
+    """Return what a container that is not privileged is granted, as far as its two lists tell, and a note."""
+    if added is None and dropped is None:
+        return Members(maybe=known), "what is added and dropped was not seen"
+    plus, more_added = told_apart(() if added is None else added.value)
+    minus, more_dropped = told_apart(() if dropped is None else dropped.value)
+    if added is None or dropped is None:
+        return partly(doubted(granted(at.engine, plus, (), known)), known), "what is added or dropped was not seen"
+    bounding = granted(at.engine, plus, minus, known)
+    if more_dropped:
+        bounding = doubted(bounding, kept_by_addition(at.engine, plus))
+    if more_added:
+        bounding = partly(bounding, known)
+    if more_added or more_dropped:
+        return bounding, "some of what is added or dropped could not be read"
+    return bounding, "" if added.value or dropped.value else "the engine's default set"
 
 
 def _why(who: User, note: str) -> str:
@@ -148,10 +165,13 @@ def _flags(out: Table, facts: Facts, at: Ground) -> None:
     out[container.PRIVILEGED] = unsaid if asked is None else Seen(asked.value, asked.where)
     out[container.LEAKED_HOST_FD] = _LIVE
     shared = out.get(container.SHARED_NAMESPACES)
-    if isinstance(shared, Seen) and shared.value.has("pid") is NO:
-        out[container.SAME_USER_ON_HOST] = Seen(False, shared.where, "no process outside is visible")
+    mounted = out.get(container.HOST_PATHS)
+    private = isinstance(shared, Seen) and shared.value.has("pid") is NO
+    if private and isinstance(shared, Seen) and isinstance(mounted, Seen) and mounted.value.covers("/proc") is NO:
+        unseen = Seen(False, shared.where, "no process outside is visible")
+        out[container.SAME_USER_ON_HOST] = out[container.SAME_USER_IN_CONTAINER] = unseen
     else:
-        out[container.SAME_USER_ON_HOST] = _LIVE
+        out[container.SAME_USER_ON_HOST] = out[container.SAME_USER_IN_CONTAINER] = _LIVE
     version = text(at.host, host.CGROUP_VERSION)
     if version is not None and version.value == "v2":
         out[container.CGROUP_V1_ROOT] = Seen(False, version.where, "the host has no version 1 hierarchy")

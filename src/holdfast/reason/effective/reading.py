@@ -54,6 +54,12 @@ def texts(facts: Facts, fact: Fact[Any]) -> Seen[tuple[str, ...]] | None:
     return None
 
 
+def told_apart(names: tuple[str, ...]) -> tuple[tuple[str, ...], bool]:
+    """Return the names that are known, and whether others stand among them that nobody could tell (in parentheses)."""
+    known = tuple(name for name in names if not name.startswith("("))
+    return known, len(known) < len(names)
+
+
 def elements(facts: Facts, fact: Fact[Any], kind: type[T]) -> Seen[tuple[T, ...]] | None:
     """Return an answer that is a tuple of one kind of value, or None where a single element is another."""
     entry = facts.table.get(fact)

@@ -15,7 +15,7 @@ from holdfast.model.truth import NO, UNKNOWN
 from holdfast.model.values import Members, OtherThan
 from holdfast.model.words import container, declared, engine
 from holdfast.reason.effective.ground import Ground
-from holdfast.reason.effective.reading import Table, elements, flag, text, texts
+from holdfast.reason.effective.reading import Table, elements, flag, text, texts, value
 
 NOT_ROOT = OtherThan(0)
 _HIGHEST = 0xFFFFFFFF
@@ -50,8 +50,8 @@ class User:
 def number_of(word: str) -> int | None:
     """Return a user or group id written in decimal digits; None for anything else the kernel would not take."""
     if word.isascii() and word.isdigit() and len(word) <= len(str(_HIGHEST)):
-        value = int(word)
-        return value if value < _HIGHEST else None
+        number = int(word)
+        return number if number < _HIGHEST else None
     return None
 
 
@@ -63,6 +63,9 @@ def user(facts: Facts, at: Ground) -> User:
     if named is None:
         if never_root and refuses is not None:
             return User(Seen(NOT_ROOT, refuses.where, "the engine refuses to start it as root"), False)
+        unread = facts.absent(declared.USER)
+        if unread is not None and not value(flag(facts, declared.USER_BY_IMAGE)):
+            return User(unread, None)
         return User(Seen(0, at.where, _IMAGE), True) if at.engine else User(_NOBODY, None)
     name, colon, group_name = named.value.strip().partition(":")
     group = number_of(group_name)
