@@ -93,6 +93,7 @@ def test_paths_and_summary():
         "contained": 1,
         "not_understood": 1,
         "baseline_left_out": 0,
+        "baseline_workloads": 0,
     }
     assert document["not_understood"][0]["line"] == 7
 

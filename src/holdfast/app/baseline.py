@@ -3,45 +3,87 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from holdfast.model.errors import Usage
-from holdfast.model.report import Assessment, Bearing, Report
+from holdfast.model.report import Assessment, Bearing, Finding, Report
+
+_NEXT = "make one: holdfast scan --format json --output FILE"
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What an earlier report said about one workload.
+
+    Attributes:
+        document: Where it was described.
+        verdicts: ``yes`` or ``unknown`` by technique id.
+    """
+
+    document: str
+    verdicts: dict[str, str] = field(default_factory=dict)
+
+    def said(self, finding: Finding) -> bool:
+        """Tell whether the finding was known: the same technique, and then as sure as now or surer."""
+        return self.verdicts.get(finding.technique.id) in {"yes", finding.verdict.word}
+
+
+_NOTHING = Earlier("")
 
 
 class Baseline:
-    """What an earlier report said, by workload and technique."""
+    """An earlier report, by name and kind of workload."""
 
-    def __init__(self, known: frozenset[tuple[str, str, str, str]]) -> None:
-        """Keep (workload name, kind, technique, verdict) of every finding."""
+    def __init__(self, known: dict[tuple[str, str], list[Earlier]]) -> None:
+        """Keep what was said."""
         self.known = known
 
     def new(self, report: Report) -> Report:
         """Return the report with what is new.
 
-        A finding is known if the same technique had the same or a worse verdict for a workload of the same name and
-        kind. Workloads with nothing new are left out; a workload's verdict stays what it is. Contradictions and
-        documents that were not understood are always told.
+        Workloads are known again by name and kind, each earlier one once: a second workload of the same name and kind
+        is new, whatever the first one was known for. Where there are several, those in the same document belong
+        together. Lines do not matter.
+
+        Workloads with nothing new are left out; a workload's verdict stays what it is, with the new paths alone.
+        Contradictions and documents that were not understood are always told.
         """
         kept: list[Assessment] = []
         left_out = 0
-        for assessment in report.assessments:
-            name, kind = assessment.workload.name, assessment.workload.kind
-            fresh = tuple(
-                finding
-                for finding in assessment.findings
-                if (name, kind, finding.technique.id, finding.verdict.word) not in self.known
-                and (name, kind, finding.technique.id, "yes") not in self.known
-            )
+        for assessment, earlier in zip(report.assessments, self._matched(report.assessments), strict=True):
+            fresh = tuple(finding for finding in assessment.findings if not earlier.said(finding))
             left_out += len(assessment.findings) - len(fresh)
             told = {finding.technique.id for finding in fresh}
             paths = tuple(path for path in assessment.paths if any(step.technique.id in told for step in path.steps))
             weighs = any(finding.bearing in {Bearing.PATH, Bearing.SURFACE} for finding in fresh)
-            if weighs or paths or assessment.contradictions:
+            if weighs or paths or assessment.contradictions or earlier is _NOTHING:
                 kept.append(replace(assessment, findings=fresh, paths=paths))
-        return replace(report, assessments=tuple(kept), baseline_left_out=left_out)
+        return replace(
+            report,
+            assessments=tuple(kept),
+            baseline_left_out=left_out,
+            baseline_workloads=len(report.assessments) - len(kept),
+        )
+
+    def _matched(self, assessments: Sequence[Assessment]) -> list[Earlier]:
+        """Return what was said about each workload, those in the same document first; nothing for one that is new."""
+        left = {key: list(entries) for key, entries in self.known.items()}
+        found: list[Earlier | None] = [None] * len(assessments)
+        for same_document in (True, False):
+            for number, assessment in enumerate(assessments):
+                workload = assessment.workload
+                entries = left.get((workload.name, workload.kind), [])
+                if found[number] is not None:
+                    continue
+                for entry in entries:
+                    if not same_document or entry.document == workload.source.document:
+                        found[number] = entry
+                        entries.remove(entry)
+                        break
+        return [entry or _NOTHING for entry in found]
 
 
 def read(path: str) -> Baseline:
@@ -52,19 +94,23 @@ def read(path: str) -> Baseline:
     """
     try:
         report: Any = json.loads(Path(path).read_bytes())
-        known = frozenset(
-            (str(a["workload"]["name"]), str(a["workload"]["kind"]), str(f["technique"]), str(f["verdict"]))
-            for a in report["assessments"]
-            for f in a["findings"]
-        ) | frozenset(
-            (str(a["workload"]["name"]), str(a["workload"]["kind"]), str(technique), "unknown")
-            for a in report["assessments"]
-            for technique in (*a.get("host_only", ()), *a.get("assumptions", ()))
-        )
+        major = str(report["schema_version"]).partition(".")[0]
+        known: dict[tuple[str, str], list[Earlier]] = {}
+        for each in report["assessments"]:
+            workload = each["workload"]
+            known.setdefault((str(workload["name"]), str(workload["kind"])), []).append(_earlier(each))
     except OSError as error:
         raise Usage(f"the baseline cannot be read: {error.strerror}", path, "name an existing report") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise Usage(
-            "the baseline is not a report of Holdfast", path, "make one: holdfast scan --format json --output FILE"
-        ) from error
+        raise Usage("the baseline is not a report of Holdfast", path, _NEXT) from error
+    if major != "1":
+        raise Usage(f"the baseline is a report of version {major[:20]}, this program reads version 1", path, _NEXT)
     return Baseline(known)
+
+
+def _earlier(assessment: Any) -> Earlier:
+    source = assessment["workload"].get("source") or {}
+    summed: Iterable[Any] = (*assessment.get("host_only", ()), *assessment.get("assumptions", ()))
+    verdicts = {str(technique): "unknown" for technique in summed}
+    verdicts.update((str(finding["technique"]), str(finding["verdict"])) for finding in assessment["findings"])
+    return Earlier(str(source.get("document", "")), verdicts)

@@ -65,6 +65,12 @@ def look(targets: Targets, docker: str, progress: Progress) -> Found:
     found.observed = list(reading.workloads)
     found.troubles.extend(reading.problems)
     found.notes.extend(sightings.notes)
+    found.troubles.extend(
+        NotUnderstood(
+            "no process in a container has this id", f"proc://{pid}", "list those that have: holdfast scan proc://"
+        )
+        for pid in sorted(targets.pids - sightings.met)
+    )
     if sightings.vanished:
         found.notes.append(f"{sightings.vanished} processes ended while they were read")
     if targets.processes:

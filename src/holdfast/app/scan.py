@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from holdfast import techniques
@@ -62,22 +62,10 @@ class _Scan:
         return one
 
     def documents(self, readings: Iterator[Reading], host: Facts, name: str) -> None:
-        """Judge what files describe, one at a time, so that ten thousand of them need no more memory than one."""
+        """Judge what files describe."""
         judge = self.judge(host, name)
-        waiting: list[Described] = []
-        shared: list[Facts] = []
-        for reading in readings:
-            self.troubles.extend(reading.problems)
-            if len(reading.shared):
-                shared.append(reading.shared)
-            for described in reading.workloads:
-                if kubernetes.waits(described):
-                    waiting.append(described)
-                else:
-                    judge(described.workload, from_declared(described.facts, host), ())
-        join = kubernetes.others(shared)
-        for described in waiting:
-            judge(described.workload, from_declared(join(described).facts, host), ())
+        for described in described_in(readings, self.troubles):
+            judge(described.workload, from_declared(described.facts, host), ())
 
     def idle_assumptions(self) -> Iterator[str]:
         """Say which assumptions answered nothing, so that nobody believes that they made a difference."""
@@ -133,23 +121,55 @@ def scan(words: tuple[str, ...], settings: Settings, merge: tuple[str, ...] = ()
     return old.new(report) if old else report
 
 
+def described_in(readings: Iterable[Reading], troubles: list[NotUnderstood]) -> Iterator[Described]:
+    """Yield what files describe; last those that other files say something about, such as a claim's volume.
+
+    Args:
+        readings: Taken one at a time, so that ten thousand of them need no more memory than one.
+        troubles: What could not be understood is added here.
+    """
+    waiting: list[Described] = []
+    shared: list[Facts] = []
+    for reading in readings:
+        troubles.extend(reading.problems)
+        if len(reading.shared):
+            shared.append(reading.shared)
+        for described in reading.workloads:
+            if kubernetes.waits(described):
+                waiting.append(described)
+            else:
+                yield described
+    yield from map(kubernetes.others(shared), waiting)
+
+
 def readings(
     targets: Targets, merge: tuple[str, ...], settings: Settings, progress: Progress, troubles: list[NotUnderstood]
 ) -> Iterator[Reading]:
     """Read files one after the other; what could not even be opened is added to the troubles."""
     reader = Reader({**os.environ, "PWD": os.getcwd()}, settings.profiles, settings.max_bytes)  # noqa: PTH109
     if merge:
-        yield reader.read_files(merge, named=True)
+        yield reader.read_files(merge, named=True, dialect="compose")
     if "-" in targets.paths:
         yield reader.read("standard input", sys.stdin.buffer.read(settings.max_bytes + 1), named=True)
     paths = [path for path in targets.paths if path != "-"]
     named = frozenset(path for path in paths if os.path.isfile(path))  # noqa: PTH113
+    met: set[str] = set()
     for found in files.walk(paths, lambda count, path: progress.tell(count, "files read", path)):
         if isinstance(found, Error):
             troubles.append(_trouble(found))
+        elif len(paths) > 1 and _met(found.path, met):
+            continue
         elif found.named or not is_override(found.path):
             over = () if found.named and len(named) > 1 else overrides(found.path)
             yield reader.read_files((found.path, *over), named=found.named)
+
+
+def _met(path: str, met: set[str]) -> bool:
+    """Tell whether a file was met before, by another spelling or inside a folder, and remember it."""
+    whole = os.path.abspath(path)  # noqa: PTH100 - plain strings on a path walked 10,000 times
+    known = whole in met
+    met.add(whole)
+    return known
 
 
 def _live(targets: Targets, run: _Scan) -> None:
@@ -174,19 +194,20 @@ def write_report(
     report: Report, settings: Settings, write: Callable[[bytes], None], *, colour: bool, width: int
 ) -> None:
     """Render the report in the chosen format and hand it to ``write``, in pieces where the format allows it."""
-    if settings.format == "json":
+    if settings.report_format == "json":
         from holdfast.reports import holdfast_json
 
         holdfast_json.render_to(report, write)
-    elif settings.format == "sarif":
+    elif settings.report_format == "sarif":
         from holdfast.reports import sarif
 
         sarif.render_to(report, write)
-    elif settings.format == "html":
+    elif settings.report_format == "html":
         from holdfast.reports import html
 
         write(html.render(report))
     else:
         from holdfast.reports import terminal
 
-        write(terminal.render(report, colour=colour, width=width, verbose=settings.verbose))
+        shown = replace(report, notes=()) if settings.quiet else report
+        write(terminal.render(shown, colour=colour, width=width, verbose=settings.verbose))

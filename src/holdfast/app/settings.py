@@ -6,7 +6,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from holdfast.app.verdicts import FAIL_ON
@@ -23,7 +23,7 @@ class Settings:
     Attributes:
         fail_on: Threshold for exit code 1: ``escapable``, ``unknown`` or ``never``.
         assume: Facts nobody can see, as ``NAME=VALUE``.
-        format: ``terminal``, ``json``, ``sarif`` or ``html``.
+        format: ``terminal``, ``json``, ``sarif`` or ``html``; empty to go by the ending of ``output``.
         output: File to write the report to; empty for standard output.
         baseline: Earlier JSON report; only what is new is reported.
         host: ``this``, a recorded host's file, or empty to judge documents without a host.
@@ -37,7 +37,7 @@ class Settings:
 
     fail_on: str = "escapable"
     assume: tuple[str, ...] = ()
-    format: str = "terminal"
+    format: str = ""
     output: str = ""
     baseline: str = ""
     host: str = ""
@@ -62,7 +62,14 @@ class Settings:
         checked: dict[str, Any] = {name: _checked(name, value, where) for name, value in given.items()}
         return replace(self, **checked)
 
+    @property
+    def report_format(self) -> str:
+        """The format to write: the one that was set, else the one that the output's ending says, else terminal."""
+        return self.format or _BY_ENDING.get(PurePath(self.output).suffix.lower(), "terminal")
 
+
+_BY_ENDING = {".json": "json", ".sarif": "sarif", ".html": "html", ".htm": "html"}
+_PATHS = ("baseline", "host", "output")
 _CHOICES = {"fail_on": FAIL_ON, "format": FORMATS, "colour": COLOURS}
 _LISTS = frozenset({"assume", "profiles"})
 _FLAGS = frozenset({"verbose", "quiet"})
@@ -106,7 +113,8 @@ def load(folder: Path | None = None, environment: Mapping[str, str] | None = Non
     """Read the settings files of a folder and the environment.
 
     Args:
-        folder: Where to look first; its parents follow. The current folder by default.
+        folder: Where to look first; its parents follow. The current folder by default. File names in the settings
+            are relative to the file that names them.
         environment: ``HOLDFAST_FAIL_ON`` and so on; ``os.environ`` by default. ``HOLDFAST_ENGINE`` is not a setting.
 
     Raises:
@@ -117,7 +125,7 @@ def load(folder: Path | None = None, environment: Mapping[str, str] | None = Non
     for place in (here, *here.parents):
         table, name = _table(place)
         if table is not None:
-            settings = settings.with_(table, name)
+            settings = _anchored(settings.with_(table, name), place)
             break
     values = os.environ if environment is None else environment
     known = {field.name for field in fields(settings)}
@@ -127,6 +135,13 @@ def load(folder: Path | None = None, environment: Mapping[str, str] | None = Non
         if name.startswith("HOLDFAST_") and name.removeprefix("HOLDFAST_").lower() in known
     }
     return settings.with_(given, "environment HOLDFAST_*")
+
+
+def _anchored(settings: Settings, folder: Path) -> Settings:
+    """Make file names absolute that a settings file of this folder gives."""
+    values = {name: getattr(settings, name) for name in _PATHS}
+    given = {name: str(folder / value) for name, value in values.items() if value not in {"", "-", "this"}}
+    return settings.with_(given, str(folder))
 
 
 def _table(folder: Path) -> tuple[dict[str, Any] | None, str]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from holdfast.model.errors import ExitCode
-from holdfast.model.report import Report, Verdict
+from holdfast.model.report import Report
+from holdfast.model.truth import UNKNOWN, YES
 
 FAIL_ON = ("escapable", "unknown", "never")
 
@@ -18,24 +17,17 @@ def exit_code(report: Report, fail_on: str) -> ExitCode:
         fail_on: The threshold: ``escapable``, ``unknown`` (that, or worse), or ``never``.
 
     Returns:
-        FINDINGS at or above the threshold; else UNSEEN where a verdict is unknown, a document was not understood or
+        FINDINGS at or above the threshold; else UNSEEN where a way out is unknown, a document was not understood or
         nothing at all was there to judge: that is not the same as clean; else CLEAN.
     """
     if fail_on == "never":
         return ExitCode.CLEAN
-    verdicts = {assessment.verdict for assessment in report.assessments}
-    if Verdict.ESCAPABLE in verdicts or (fail_on == "unknown" and Verdict.UNKNOWN in verdicts):
+    # Paths, not verdicts: with a baseline only the new ways out stand here, beside the workload's whole verdict.
+    truths = {path.verdict for assessment in report.assessments for path in assessment.paths}
+    if YES in truths or (fail_on == "unknown" and UNKNOWN in truths):
         return ExitCode.FINDINGS
-    if Verdict.UNKNOWN in verdicts or report.not_understood:
+    if UNKNOWN in truths or report.not_understood:
         return ExitCode.UNSEEN
-    if not report.assessments and not report.baseline_left_out:
+    if not report.assessments and not report.baseline_workloads:
         return ExitCode.UNSEEN
     return ExitCode.CLEAN
-
-
-def counted(verdicts: Iterable[Verdict]) -> dict[Verdict, int]:
-    """Count verdicts, worst first."""
-    counts = dict.fromkeys(Verdict, 0)
-    for verdict in verdicts:
-        counts[verdict] += 1
-    return counts

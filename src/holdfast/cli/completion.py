@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import sys
+
+from holdfast.cli.output import write
 
 DESCRIPTION = "Print a script that completes commands, options and technique names."
 EPILOG = """\
@@ -35,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
                 action.choices = ids()
             elif action.dest in _FILES:
                 action.complete = shtab.FILE  # type: ignore[attr-defined]
-    sys.stdout.write(shtab.complete(parser, options.shell))
+    write("")(shtab.complete(parser, options.shell).encode())
     return 0
 
 

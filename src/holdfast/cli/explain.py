@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
-from holdfast.cli.output import colour_wanted, width, write
+from holdfast.cli.output import colour_wanted, read_in_a_terminal, width, write
 
 DESCRIPTION = "Print a technique's page: what happens, when it is open, what closes it, how it looks, who says so."
 EPILOG = """\
@@ -28,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the pages."""
     from holdfast.app.explain import pages
 
-    to_terminal = sys.stdout.isatty()
+    to_terminal = read_in_a_terminal()
     write("")(
         pages(
             tuple(options.ids),

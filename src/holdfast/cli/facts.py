@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from holdfast.cli.output import colour_wanted, width, write
+from holdfast.cli.output import colour_wanted, read_in_a_terminal, width, write
+from holdfast.model.errors import ExitCode
 
 DESCRIPTION = "Print every fact about a target, effective ones first, with the place each was read."
 EPILOG = """\
@@ -33,8 +34,8 @@ def run(options: argparse.Namespace) -> int:
     """Print the facts."""
     from holdfast.app import facts, settings
 
-    to_terminal = not options.output and sys.stdout.isatty()
-    facts.tell(
+    to_terminal = read_in_a_terminal(options.output)
+    troubles = facts.tell(
         facts.Wanted(
             tuple(options.targets),
             host=options.host,
@@ -48,4 +49,6 @@ def run(options: argparse.Namespace) -> int:
         colour=colour_wanted(options.colour, to_terminal=to_terminal),
         width=width(to_terminal=to_terminal),
     )
-    return 0
+    for trouble in troubles:
+        print(f"holdfast: {trouble}", file=sys.stderr)
+    return ExitCode.UNSEEN if troubles else ExitCode.CLEAN

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 
 from holdfast.model.errors import Error, ExitCode
@@ -15,6 +17,7 @@ COMMANDS = {
     "scan": "say which containers can be escaped, how, and on what evidence",
     "explain": "print a technique's page",
     "facts": "print every fact about a target, with its place",
+    "schema": "print the JSON schema of a report",
     "completion": "print a shell completion script",
 }
 
@@ -78,7 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ExitCode.USAGE
     try:
         code = int(import_module(f"holdfast.cli.{options.command}").run(options))
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except Error as error:
         print(f"holdfast: {error}", file=sys.stderr)
         return error.code
@@ -86,7 +90,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\nholdfast: stopped by the keyboard", file=sys.stderr)
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        # Whoever read the output has gone (``| head``). Nothing is left to tell; keep Python from complaining at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read the output has gone (``| head``). Nothing is left to tell.
+        _drop_output()
+        return ExitCode.ERROR
+    except OSError as error:
+        _drop_output()
+        print(f"holdfast: {error.strerror or error}\nwhere: {error.filename or 'the output'}", file=sys.stderr)
+        return ExitCode.ERROR
+    except Exception:  # noqa: BLE001 - whatever it was, it must not look like exit code 1, "findings"
+        traceback.print_exc()
+        print(
+            "holdfast: this is a defect of Holdfast; nothing was judged\nnext: report it with the lines above",
+            file=sys.stderr,
+        )
         return ExitCode.ERROR
     return code
+
+
+def _drop_output() -> None:
+    """Send what is still to be written nowhere, so that Python does not complain about it at the end."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -13,6 +13,11 @@ _WIDTH = 80
 """Columns of a terminal that does not say how wide it is."""
 
 
+def read_in_a_terminal(output: str = "") -> bool:
+    """Tell whether a person reads what is written there as it is written."""
+    return output in {"", "-"} and sys.stdout is not None and sys.stdout.isatty()
+
+
 def colour_wanted(setting: str, *, to_terminal: bool) -> bool:
     """Decide about colour: the setting first, then ``NO_COLOR`` and ``FORCE_COLOR``, then whether a terminal reads.
 
@@ -39,9 +44,11 @@ def write(path: str) -> Callable[[bytes], None]:
     The file is truncated at the first piece, so that a scan that fails leaves an older report as it was.
 
     Raises:
-        Error: The file cannot be written (raised by the returned function).
+        Error: There is no standard output; or, raised by the returned function, the file cannot be written.
     """
     if path in {"", "-"}:
+        if sys.stdout is None:
+            raise Error("there is no standard output", "standard output", "give --output FILE, or do not close it")
         stream = sys.stdout.buffer
 
         def to_stdout(data: bytes) -> None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
-from holdfast.cli.output import colour_wanted, width, write
+from holdfast.cli.output import colour_wanted, read_in_a_terminal, width, write
 
 DESCRIPTION = """\
 Say which containers can be escaped, how, and on what evidence.
 
 Targets: files and folders (Kubernetes manifests, Compose files, docker run lines in shell scripts, docker inspect
 output, OCI config.json), docker:// (every container of the engine), docker://NAME, proc:// (every containerised
-process), proc://PID, machine (engine and processes of this machine). Without a target: this machine and the container
-files below the current folder.
+process), proc://PID, machine (engine and processes of this machine), - (standard input). Without a target: this machine
+and the container files below the current folder.
 """
 EPILOG = """\
 verdicts: escapable (a path whose every condition was seen to hold), unknown (a path with conditions nobody could see;
@@ -26,8 +25,11 @@ examples:
   holdfast scan deploy/ --host node.json           ... and judge manifests against it elsewhere
   holdfast scan -f compose.yaml -f prod.yaml       Compose files, merged in this order
   holdfast scan --assume operator_exec             count ways that need an operator's exec
-  holdfast scan --format sarif --output out.sarif  for code scanning
+  holdfast scan --output out.sarif                 for code scanning; .json and .html likewise
   holdfast scan --baseline old.json                only what is new
+
+exit codes: 0 nothing at or above --fail-on, 1 findings, 2 wrong call, 3 could not see enough to say (a verdict is
+unknown, a document was not understood, or there was nothing to judge), 10 and more errors, 130 stopped by the keyboard.
 
 settings: holdfast.toml or [tool.holdfast] in pyproject.toml, then HOLDFAST_FAIL_ON and so on, then options.
 """
@@ -47,14 +49,20 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--assume", action="append", metavar="FACT[=VALUE]", help="answer a fact that nobody could see; repeatable"
     )
     parser.add_argument("--fail-on", choices=("escapable", "unknown", "never"), help="exit with 1 from this verdict on")
-    parser.add_argument("--format", choices=("terminal", "json", "sarif", "html"), help="default: terminal")
+    parser.add_argument(
+        "--format",
+        choices=("terminal", "json", "sarif", "html"),
+        help="default: by the ending of --output, else terminal",
+    )
     parser.add_argument("-o", "--output", metavar="FILE", help="write the report there instead of standard output")
     parser.add_argument("--baseline", metavar="OLD.json", help="tell only what an earlier JSON report did not")
     parser.add_argument("--docker", metavar="ADDRESS", help="engine socket; default: DOCKER_HOST or the usual place")
     parser.add_argument("--max-bytes", type=int, metavar="N", help="largest file that is read (default 33554432)")
     parser.add_argument("--color", "--colour", dest="colour", choices=("auto", "always", "never"), help="default: auto")
     parser.add_argument("-v", "--verbose", action="store_true", default=None, help="tell every finding with its proof")
-    parser.add_argument("-q", "--quiet", action="store_true", default=None, help="no progress, no notes")
+    parser.add_argument(
+        "-q", "--quiet", action="store_true", default=None, help="no progress; no notes in the terminal's report"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -80,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
         "command line",
     )
     report = scan.scan(tuple(options.targets), chosen, merge=tuple(options.file))
-    to_terminal = not chosen.output and sys.stdout.isatty()
+    to_terminal = read_in_a_terminal(chosen.output)
     scan.write_report(
         report,
         chosen,

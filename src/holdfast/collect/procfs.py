@@ -78,7 +78,8 @@ class _Look:
                 f"not looked into: {unseen} {'process' if unseen == 1 else 'processes'} of which nobody knows "
                 "whether it is contained; root sees more"
             )
-        return Sightings(host, tuple(records), self.vanished, unseen, tuple(self.notes))
+        met = frozenset(pid for pid in self.pids if any(pid in group.pids for group in chosen))
+        return Sightings(host, tuple(records), self.vanished, unseen, tuple(self.notes), met)
 
     def _records(
         self, group: Group, groups: Iterable[Group], numbers: list[int], host: HostView

@@ -127,6 +127,7 @@ class Sightings:
         vanished: Processes that ended while they were read.
         unseen: Processes into which the kernel gave no look, so that nobody knows whether they are contained.
         notes: One-line remarks.
+        met: Of the processes that were asked for, those that are in a container.
     """
 
     host: HostView
@@ -134,3 +135,4 @@ class Sightings:
     vanished: int = 0
     unseen: int = 0
     notes: tuple[str, ...] = ()
+    met: frozenset[int] = frozenset()

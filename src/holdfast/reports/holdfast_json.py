@@ -72,6 +72,7 @@ def _assessment(assessment: Assessment) -> dict[str, Any]:
             "source": _place(workload.source),
             "image": workload.image,
         },
+        "host": assessment.host or None,
         "verdict": assessment.verdict.value,
         "paths": [_path(path) for path in assessment.paths],
         "findings": [_finding(finding) for finding in shown],
@@ -174,4 +175,5 @@ def _summary(report: Report) -> dict[str, Any]:
         **{verdict.value: counts[verdict] for verdict in Verdict},
         "not_understood": len(report.not_understood),
         "baseline_left_out": report.baseline_left_out,
+        "baseline_workloads": report.baseline_workloads,
     }

@@ -1,0 +1,30 @@
+"""``holdfast schema``: what the JSON may hold."""
+
+from __future__ import annotations
+
+import argparse
+
+from holdfast.cli.output import write
+
+DESCRIPTION = """\
+Print the JSON schema (draft 2020-12) that describes what this version writes: "report" for scan --format json, "facts"
+for facts --format json.
+"""
+EPILOG = """\
+examples:
+  holdfast schema > report-1.json
+  holdfast schema facts
+"""
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("name", nargs="?", choices=("report", "facts"), default="report", help="default: report")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the schema."""
+    from holdfast.app.schemas import schema
+
+    write("")(schema(options.name))
+    return 0
