@@ -75,6 +75,7 @@ DEFAULT: Situation = {
     container.MASKED: True,
     container.KERNEL_FILES_WRITABLE: Members(),
     container.DEVICES: Members(),
+    container.DEVICES_PERMITTED: Members(),
     container.DEVICE_ACCESS: Members(),
     container.CGROUP_WRITABLE: False,
     container.CGROUP_V1_ROOT: False,
@@ -84,6 +85,7 @@ DEFAULT: Situation = {
     container.VOLUME_CLAIMS: False,
     container.VOLUME_CLAIM_ON_HOST: False,
     container.SAME_USER_ON_HOST: False,
+    container.SAME_USER_IN_CONTAINER: False,
     engine.NAME: "docker",
     engine.ROOTLESS: False,
     engine.DESKTOP: False,
@@ -348,7 +350,7 @@ def test_a_granted_disk_needs_no_capability() -> None:
     assert opened(disk, within=MINE) == {"block-device-raw"}
     user = {**disk, container.HOST_USER_ID: 1000, container.CAPABILITIES: Members()}
     assert opened(user, within=MINE) == set()
-    assert opened({**user, container.HOST_GROUP_IDS: Members.of(1000, 6)}, within=MINE) == {"block-device-raw"}
+    assert opened({**user, container.DEVICES_PERMITTED: Members.of("block")}, within=MINE) == {"block-device-raw"}
 
 
 def test_a_mount_of_the_hosts_shared_memory_counts_as_sharing_it() -> None:

@@ -342,7 +342,7 @@ def test_two_containers_that_share_a_pid_namespace() -> None:
         container("--user=54322:54322", name="host") as one,
         container("--user=54322:54322", f"--pid=container:{one}", name="guest") as two,
     ):
-        assert facts_of(two).value(observed.SAME_USER_ON_HOST) is True
+        assert facts_of(two).value(observed.SAME_USER_IN_CONTAINER) is True
         assert len(records_of(sightings(filters=False), one)) == 1
 
 

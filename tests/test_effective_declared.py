@@ -40,7 +40,7 @@ def test_nothing_is_known_of_nothing():
             continue
         assert name in {
             "container.lsm_denies", "container.capabilities", "container.bounding_capabilities", "container.devices",
-            "container.device_access",
+            "container.device_access", "container.devices_permitted",
         }  # fmt: skip
         assert not seen.yes
         assert seen.maybe
@@ -262,6 +262,10 @@ def test_a_runtime_class_is_known_by_its_handler():
 # --- mounts ----------------------------------------------------------------------------------------------------------
 
 
+OLD = said({engine.NAME: "docker", engine.VERSION: (20, 10, 24)})
+NEW = said({engine.NAME: "docker", engine.VERSION: (25, 0, 0)})
+
+
 def bind(source, target="/x", **more):
     return {declared.MOUNTS: (Mount("bind", source, target, **more),)}
 
@@ -357,6 +361,11 @@ def test_claims(options, expected):
         (bind("/sys/fs/cgroup"), NOWHERE, True),
         (bind("/sys"), NOWHERE, True),
         (bind("/sys/fs/cgroup", read_only=True), NOWHERE, False),
+        # what is mounted below stays as it is, before Docker 25 and where an OCI configuration does not say "rro"
+        (bind("/sys", read_only=True), OLD, UNKNOWN_YET),
+        (bind("/sys", read_only=True, options=frozenset({"rro"})), OLD, False),
+        (bind("/sys/fs/cgroup/memory", read_only=True), OLD, False),
+        (bind("/sys", read_only=True), NEW, False),
         (bind("$X"), NOWHERE, UNKNOWN_YET),
     ],
 )

@@ -54,6 +54,15 @@ def test_a_set_known_in_part_is_filled_up():
     assert out.value(c.HOST_PATHS) == Paths(("/b", "/a"), UNKNOWN)
 
 
+def test_what_was_seen_to_be_shut_stays_shut():
+    out, _ = both(
+        {c.HOST_PATHS_PERMITTED: Paths(("/run/docker.sock", "/srv"), UNKNOWN)},
+        {c.HOST_PATHS_PERMITTED: Paths((), UNKNOWN, frozenset({"/run/docker.sock"}))},
+    )
+    permitted = out.value(c.HOST_PATHS_PERMITTED)
+    assert [permitted.covers(path) for path in ("/run/docker.sock", "/srv", "/opt")] == [NO, YES, UNKNOWN]
+
+
 CONTRADICTIONS = [
     (c.CAPABILITIES, Members.of("CAP_CHOWN"), Members.of("CAP_CHOWN", "CAP_SYS_ADMIN")),
     (c.BOUNDING_CAPABILITIES, Members.of("CAP_CHOWN"), Members.of("CAP_SYS_ADMIN")),

@@ -328,3 +328,33 @@ def test_root_group_of_version_1():
     assert value(container.CGROUP_V1_ROOT, {observed.CGROUP_V1_ROOT: True}) is True
     assert value(container.CGROUP_V1_ROOT) is UNKNOWN_YET
     assert value(container.CGROUP_V1_ROOT, host_change={host.CGROUP_VERSION: "v2"}) is False
+
+
+@pytest.mark.parametrize(
+    ("node", "change", "expected"),
+    [
+        ((0, 6, 0o660), {observed.HOST_GROUP_IDS: Members.of(1000, 6)}, YES),
+        ((0, 6, 0o660), {}, NO),
+        ((0, 0, 0o600), {observed.HOST_GROUP_IDS: Members.of(1000, 6)}, NO),
+        ((0, 0, 0o604), {}, YES),
+        ((1000, 0, 0o400), {}, YES),
+        (
+            (1000, 0, 0o040),
+            {observed.HOST_GROUP_IDS: Members.of(1000, 0)},
+            NO,
+        ),  # of the owner only the owner's bits count
+        ((0, 0, 0o600), {observed.CAPABILITIES_EFFECTIVE: frozenset({"CAP_DAC_OVERRIDE"})}, YES),
+        (
+            (0, 0, 0o600),
+            {observed.CAPABILITIES_EFFECTIVE: frozenset({"CAP_DAC_OVERRIDE"}), observed.OWN_USER_NAMESPACE: True},
+            NO,
+        ),
+    ],
+)
+def test_a_node_opens_by_owner_group_and_mode(node, change, expected):
+    owner, group, mode = node
+    disk = DeviceNode("/dev/sda", "block", 8, 0, owner, group, mode)
+    user = {observed.HOST_USER_ID: 1000, observed.HOST_GROUP_IDS: Members.of(1000)}
+    bare = {observed.CAPABILITIES_EFFECTIVE: frozenset(), observed.CAPABILITIES_PERMITTED: frozenset()}
+    permitted = value(container.DEVICES_PERMITTED, {observed.DEVICE_NODES: (disk,), **user, **bare, **change})
+    assert permitted.has("block") is expected

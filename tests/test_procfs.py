@@ -264,17 +264,24 @@ def neighbour(
     return Neighbour(text, user, uid if owner is None else owner)
 
 
-@pytest.mark.parametrize(
-    ("outside", "wanted"),
-    [
-        (neighbour(), True),
-        (neighbour(permitted="000001ffffffffff"), False),
-        (neighbour(uid=1000), False),
-        (neighbour(user="user:[4026532999]"), False),
-        (neighbour(user=""), None),
-        (neighbour(user="", permitted="000001ffffffffff"), False),
-    ],
-)
+OUTSIDE = [
+    (neighbour(), True),
+    (neighbour(permitted="000001ffffffffff"), False),
+    (neighbour(uid=1000), False),
+    (neighbour(user="user:[4026532999]"), False),
+    (neighbour(user=""), None),
+    (neighbour(user="", permitted="000001ffffffffff"), False),
+]
+
+
+@pytest.mark.parametrize(("outside", "wanted"), OUTSIDE)
+def test_a_process_of_another_container_is_told_apart(outside: Neighbour, wanted: bool | None) -> None:
+    record = replace(RECORD, neighbours={77: replace(outside, container="web")})
+    assert told(record, observed.SAME_USER_IN_CONTAINER) is wanted
+    assert told(record, observed.SAME_USER_ON_HOST) is False
+
+
+@pytest.mark.parametrize(("outside", "wanted"), OUTSIDE)
 def test_the_same_user_outside(outside: Neighbour, wanted: bool | None) -> None:
     assert told(replace(RECORD, neighbours={77: outside}), observed.SAME_USER_ON_HOST) is wanted
 

@@ -169,7 +169,8 @@ def _below(parent: int, name: str, path: str, strange: set[str], depth: int) -> 
                 seen = os.stat(entry, dir_fd=handle, follow_symlinks=False)
                 if stat.S_ISBLK(seen.st_mode) or stat.S_ISCHR(seen.st_mode):
                     kind = "block" if stat.S_ISBLK(seen.st_mode) else "char"
-                    yield Node(inside, kind, os.major(seen.st_rdev), os.minor(seen.st_rdev))
+                    numbers = (os.major(seen.st_rdev), os.minor(seen.st_rdev))
+                    yield Node(inside, kind, *numbers, seen.st_uid, seen.st_gid, seen.st_mode & 0o777)
                 elif stat.S_ISDIR(seen.st_mode) and depth < DEPTH:
                     yield from _below(handle, entry, inside, strange, depth + 1)
             except OSError:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from holdfast.collect.container_groups import Group, groups_of
 from holdfast.collect.process import Handle, Vanished, folders_of, links_of, nodes_of, opened, texts_of
 from holdfast.collect.reading import read_link, read_text
+from holdfast.platforms._linux_host_records import mounts_of
 from holdfast.platforms._procfs_cgroup import membership
 from holdfast.platforms._procfs_record import (
     INITIAL,
@@ -124,17 +125,21 @@ class _Look:
     def _neighbours(
         self, record: ProcessRecord, group: Group, groups: Iterable[Group], numbers: list[int], host: HostView
     ) -> dict[int, Neighbour] | None:
-        """Look at the processes outside that the container sees in its pid namespace and that have its user."""
+        """Look at the processes outside that the container sees and that have its user.
+
+        It sees those of its pid namespace, and all of them through a procfs of the host that is mounted inside.
+        """
         status, namespace = record.texts["status"], record.links["ns/pid"]
         if not isinstance(status, str) or not isinstance(namespace, str):
             return None
-        if namespace == host.namespaces.get("pid"):
+        if namespace == host.namespaces.get("pid") or _sees_host_proc(record, host):
             outside = [pid for pid in numbers if pid not in group.pids]
         else:
             outside = [
                 pid for other in groups if other is not group and other.pid_namespace == namespace for pid in other.pids
             ]
         user = Status(status).effective_user
+        homes = {pid: other.name for other in groups for pid in other.pids}
         found: dict[int, Neighbour] = {}
         for pid in outside[:NEIGHBOURS]:
             text = self._status(pid)
@@ -145,7 +150,7 @@ class _Look:
                 owner = os.stat(f"{self.proc}/{pid}").st_uid
             except OSError:
                 continue
-            found[pid] = Neighbour(text, link if isinstance(link, str) else "", owner)
+            found[pid] = Neighbour(text, link if isinstance(link, str) else "", owner, homes.get(pid, ""))
         return found
 
     def _status(self, pid: int) -> str:
@@ -162,6 +167,13 @@ class _Look:
 
         read = filters_of(wanted)
         return [replace(record, filters=read.get(record.pid)) for record in records]
+
+
+def _sees_host_proc(record: ProcessRecord, host: HostView) -> bool:
+    """Tell whether the host's own procfs is mounted in a container: the same superblock as on the host's /proc."""
+    table = record.texts["mountinfo"]
+    own = {mount.device for mount in mounts_of(host.mountinfo) if mount.fstype == "proc"}
+    return isinstance(table, str) and any(mount.fstype == "proc" and mount.device in own for mount in mounts_of(table))
 
 
 def _filtered(record: ProcessRecord) -> bool:

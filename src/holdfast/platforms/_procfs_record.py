@@ -42,12 +42,15 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A device node: path inside the container, ``block`` or ``char``, numbers."""
+    """A device node: path inside the container, ``block`` or ``char``, numbers, owner and permissions on the host."""
 
     path: str
     kind: str
     major: int
     minor: int
+    owner: int = 0
+    group: int = 0
+    mode: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +113,13 @@ class Neighbour:
         status: /proc/PID/status.
         user_namespace: Link of its user namespace, empty where it could not be read.
         owner: Owner of /proc/PID: its effective user where the process is dumpable, else 0.
+        container: The container it belongs to, as ``ProcessRecord.container``; empty for a process of the host.
     """
 
     status: str
     user_namespace: str
     owner: int
+    container: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,8 @@ class _Process:
             observed.DEVICE_RULES: self._device_rules(),
             observed.DEVICE_NODES: self._device_nodes(),
             observed.OUTSIDE_FDS: self._outside_folders(),
-            observed.SAME_USER_ON_HOST: self._same_user(),
+            observed.SAME_USER_ON_HOST: self._same_user(contained=False),
+            observed.SAME_USER_IN_CONTAINER: self._same_user(contained=True),
         }
         if self.sandbox:
             inner = {fact: Absent(_GIVEN_UP, self.where("exe")) for fact in inner}
@@ -260,7 +261,10 @@ class _Process:
         if isinstance(self.record.nodes, Error):
             return Absent(_reason(self.record.nodes), where)
         return Seen(
-            tuple(observed.DeviceNode(node.path, node.kind, node.major, node.minor) for node in self.record.nodes),
+            tuple(
+                observed.DeviceNode(node.path, node.kind, node.major, node.minor, node.owner, node.group, node.mode)
+                for node in self.record.nodes
+            ),
             where,
         )
 
@@ -278,8 +282,12 @@ class _Process:
             return Absent("the mount of an open directory could not be told", where)
         return Seen(tuple(folder.path for folder in folders if folder.mount not in inside), where)
 
-    def _same_user(self) -> Answer:
-        """Compare with the processes outside as ptrace_may_access does, but for capabilities that override it."""
+    def _same_user(self, *, contained: bool) -> Answer:
+        """Compare with the processes outside as ptrace_may_access does, but for capabilities that override it.
+
+        Args:
+            contained: Compare with the processes of other containers, else with those of the host.
+        """
         seen, where = self.record.neighbours, self.where("ns/pid")
         if seen is None or self.status is None or not self.status.groups:
             return Absent("the processes outside could not be compared with", where)
@@ -288,6 +296,8 @@ class _Process:
         own = self.record.links.get("ns/user")
         doubt = False
         for pid, neighbour in seen.items():
+            if bool(neighbour.container) is not contained:
+                continue
             other = Status(neighbour.status)
             theirs = other.bits("CapPrm")
             if set(other.users[:3]) != {user} or set(other.groups[:3]) != {group} or "VmSize" not in other.fields:

@@ -47,12 +47,14 @@ _VALUES: dict[Fact[Any], object] = {
     container.MASKED: True,
     container.KERNEL_FILES_WRITABLE: Members(),
     container.DEVICES: Members(),
+    container.DEVICES_PERMITTED: Members(),
     container.DEVICE_ACCESS: Members(),
     container.CGROUP_WRITABLE: False,
     container.LXCFS_WRITABLE: False,
     container.SERVICE_ACCOUNT_TOKEN: True,
     container.VOLUME_CLAIMS: True,
     container.SAME_USER_ON_HOST: False,
+    container.SAME_USER_IN_CONTAINER: False,
 }
 
 RESTRICTED = Facts({fact: Seen(value, _HERE) for fact, value in _VALUES.items()})

@@ -26,7 +26,7 @@ TOLD: Mapping[str, str] = {
     "told.container.devices.HAS": "a {value} device of the host is inside",
     "told.container.device_access.HAS": "{value} devices may be opened",
     "told.container.kernel_files_writable.HAS": "{value} is writable inside",
-    "told.container.host_group_ids.HAS": "group {value} of the host is held",
+    "told.container.devices_permitted.HAS": "its user may open {value} devices by owner, group or mode",
     "told.container.service_account_token.IS": "a service account token is mounted",
     "told.container.volume_claims.IS": "a PersistentVolumeClaim is mounted",
     "told.container.volume_claim_on_host.IS": "a PersistentVolumeClaim inside lies on the host's own disk",
@@ -36,6 +36,7 @@ TOLD: Mapping[str, str] = {
     "told.container.lxcfs_writable.IS": "an lxcfs mount is writable",
     "told.container.cgroup_v1_root.IS": "it is in the root group of a version 1 cgroup hierarchy",
     "told.container.same_user_on_host.IS": "a process of the same user runs outside, within sight",
+    "told.container.same_user_in_container.IS": "a process of another container with the same user is within sight",
     "told.container.layer_path_known.IS": "it can learn where its own files lie on the host",
     "told.container.privileged.IS": "it is privileged",
     # --- who it is and what it may call

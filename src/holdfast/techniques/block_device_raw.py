@@ -24,9 +24,6 @@ from holdfast.model.values import Members
 from holdfast.model.words import container, event, reach
 from holdfast.model.words.conditions import host_root, may_open_device
 
-_DISK_GROUP = 6
-"""Group ``disk`` of Debian, Ubuntu, Fedora and their relatives; it owns the nodes with read and write permission."""
-
 _OPEN: Situation = {
     container.CAPABILITIES: Members(),
     container.USER_NAMESPACE: "host",
@@ -34,8 +31,8 @@ _OPEN: Situation = {
     container.SYSCALLS: Members.of("mknod"),
     container.LSM_DENIES: Members(),
     container.HOST_USER_ID: 0,
-    container.HOST_GROUP_IDS: Members.of(0),
     container.DEVICES: Members.of("block"),
+    container.DEVICES_PERMITTED: Members(),
     container.DEVICE_ACCESS: Members.of("block"),
 }
 
@@ -47,7 +44,7 @@ TECHNIQUE = Technique(
     confirmed=True,
     exposed_when=may_open_device("block")
     & is_not(container.SANDBOX, "gvisor")
-    & (host_root() | has(container.HOST_GROUP_IDS, _DISK_GROUP)),
+    & (host_root() | has(container.DEVICES_PERMITTED, "block")),
     gives=(
         Change(reach.HOST_FILE_WRITE, True, "blocks of the host's disk are written unless it was granted read-only"),
         Change(reach.HOST_FILE_READ, True, "every file on the disk can be read from its blocks"),
@@ -82,7 +79,7 @@ TECHNIQUE = Technique(
         Example("root of a user namespace", {**_OPEN, container.HOST_USER_ID: 100000}, NO),
         Example(
             "an ordinary user whose groups were not seen",
-            {**unseen(_OPEN, container.HOST_GROUP_IDS), container.HOST_USER_ID: 1000},
+            {**unseen(_OPEN, container.DEVICES_PERMITTED), container.HOST_USER_ID: 1000},
             UNKNOWN,
         ),
         Example("security module not seen", unseen(_OPEN, container.LSM_DENIES), UNKNOWN),

@@ -128,6 +128,12 @@ DEVICE_ACCESS: Fact[Members] = Fact(
     Members,
     "The same kinds, as far as the device cgroup lets them be opened. A node can also be made with mknod.",
 )
+DEVICES_PERMITTED: Fact[Members] = Fact(
+    "container.devices_permitted",
+    Members,
+    "Those of container.devices whose nodes this process, without being root of the host, may open by their owner, "
+    "group and mode.",
+)
 CGROUP_WRITABLE: Fact[bool] = Fact(
     "container.cgroup_writable", bool, "A cgroup file system is mounted writable inside from the start."
 )
@@ -153,6 +159,9 @@ VOLUME_CLAIM_ON_HOST: Fact[bool] = Fact(
 SAME_USER_ON_HOST: Fact[bool] = Fact(
     "container.same_user_on_host",
     bool,
-    "A process outside, with this container's host_user_id, no capability that the container lacks, and dumpable, "
-    "runs in a pid namespace the container sees.",
+    "A process of the host, with this container's host_user_id, no capability that the container lacks, and dumpable, "
+    "is seen from the container: in a pid namespace that they share, or through the host's procfs mounted inside.",
+)
+SAME_USER_IN_CONTAINER: Fact[bool] = Fact(
+    "container.same_user_in_container", bool, "The same of a process that belongs to another container."
 )

@@ -37,12 +37,25 @@ class MountInfo:
 
 @dataclass(frozen=True, slots=True)
 class DeviceNode:
-    """A device node below the container's /dev."""
+    """A device node below the container's /dev.
+
+    Attributes:
+        path: Path inside the container.
+        kind: ``block`` or ``char``.
+        major: Its number.
+        minor: Its number.
+        owner: User id of its owner, as the host sees it.
+        group: Group id, as the host sees it.
+        mode: Permission bits.
+    """
 
     path: str
     kind: str
     major: int
     minor: int
+    owner: int = 0
+    group: int = 0
+    mode: int = 0
 
 
 PID: Fact[int] = Fact("observed.pid", int, "Process id in the observer's pid namespace.")
@@ -77,6 +90,9 @@ DEVICE_RULES: Fact[tuple[str, ...]] = Fact("observed.device_rules", tuple, "devi
 DEVICE_NODES: Fact[tuple[DeviceNode, ...]] = Fact("observed.device_nodes", tuple, "Nodes below /proc/PID/root/dev.")
 OUTSIDE_FDS: Fact[tuple[str, ...]] = Fact("observed.outside_fds", tuple, "Open directories outside the root, by path.")
 SAME_USER_ON_HOST: Fact[bool] = Fact("observed.same_user_on_host", bool, "See container.same_user_on_host.")
+SAME_USER_IN_CONTAINER: Fact[bool] = Fact(
+    "observed.same_user_in_container", bool, "See container.same_user_in_container."
+)
 CGROUP_V1_ROOT: Fact[bool] = Fact(
     "observed.cgroup_v1_root", bool, "A version 1 line of /proc/PID/cgroup, read from the host, names the root group."
 )

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from holdfast.model.facts import Facts, Seen
 from holdfast.model.place import Where
+from holdfast.model.truth import UNKNOWN, YES
 from holdfast.model.values import Members, normal_path
 from holdfast.model.words import container, declared
 from holdfast.model.words.declared import Device, Mount
@@ -29,6 +30,7 @@ _EVERYWHERE = frozenset[object]({"block", "mem", "port", "kmsg", "tty"})
 _WHOLE_DEV = Members(_EVERYWHERE, KINDS - _EVERYWHERE)
 """Kinds in the /dev of every host, and kinds that some hosts have."""
 _NOTHING = Members()
+_DISK_GROUP = 6
 _TUN = frozenset[object]({"tun"})
 _DEFAULT = re.compile(r"(null|zero|full|random|urandom|tty|console|ptmx|fd|stdin|stdout|stderr|(pts|shm|mqueue)(/.*)?)")
 _DISKS = (
@@ -126,11 +128,12 @@ def answer_devices(out: Table, facts: Facts, at: Ground) -> None:
     box = out.get(container.SANDBOX)
     if isinstance(box, Seen) and box.value != "none":
         none = Seen(_NOTHING, box.where, "devices inside are the sandbox's own")
-        out[container.DEVICES] = out[container.DEVICE_ACCESS] = none
+        out[container.DEVICES] = out[container.DEVICE_ACCESS] = out[container.DEVICES_PERMITTED] = none
         return
     if at.is_privileged and at.privileged is not None:
         out[container.DEVICES] = Seen(_WHOLE_DEV, at.privileged.where, "privileged: every device of the host")
         out[container.DEVICE_ACCESS] = Seen(ALL_KINDS, at.privileged.where, "privileged: every device of the host")
+        out[container.DEVICES_PERMITTED] = _permitted(out, at.privileged.where)
         return
     given = elements(facts, declared.DEVICES, Device)
     mounts = elements(facts, declared.MOUNTS, Mount)
@@ -153,7 +156,17 @@ def answer_devices(out: Table, facts: Facts, at: Ground) -> None:
     _ruled(facts, opened, maybe_opened)
     where = at.where if given is None else given.where
     out[container.DEVICES] = _seen(nodes, maybe, where)
+    out[container.DEVICES_PERMITTED] = _permitted(out, where)
     out[container.DEVICE_ACCESS] = _seen(opened, maybe_opened, where)
+
+
+def _permitted(out: Table, where: Where) -> Seen[Members]:
+    """Answer which nodes open without root, as far as a group of distributions tells; nobody saw the nodes."""
+    groups = out.get(container.HOST_GROUP_IDS)
+    disk = groups.value.has(_DISK_GROUP) if isinstance(groups, Seen) else UNKNOWN
+    sure, maybe = ({"block"} if disk is truth else set() for truth in (YES, UNKNOWN))
+    note = "group 6 (disk) owns the nodes of disks on Debian, Ubuntu, Fedora and their relatives"
+    return Seen(Members(frozenset(sure), frozenset(maybe)), where, note)
 
 
 def _granted(device: Device) -> tuple[frozenset[object], frozenset[object]]:

@@ -58,7 +58,8 @@ def _filled(asked: Seen[Any], seen: Seen[Any]) -> Seen[Any]:
         whole: object = _members(value, wanted)
     elif isinstance(value, Paths) and isinstance(wanted, Paths) and value.rest is UNKNOWN:
         # one mount of which nobody knows where it leads may be any of those that were asked for
-        whole = Paths(tuple(dict.fromkeys((*value.items, *wanted.items))), UNKNOWN)
+        asked_for = tuple(path for path in wanted.items if path not in value.outside)
+        whole = Paths(tuple(dict.fromkeys((*value.items, *asked_for))), UNKNOWN, value.outside)
     else:
         return seen
     return Seen(whole, seen.where, seen.note or asked.note, {**asked.parts, **seen.parts})

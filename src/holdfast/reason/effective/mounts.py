@@ -20,6 +20,7 @@ from holdfast.reason.effective.reading import Table, elements, flag, part, text,
 NO_PATHS = Paths()
 _ON_ROOT = frozenset({"/", "/etc", "/bin", "/sbin", "/lib", "/lib64"})
 """Host paths that cannot be on another file system than the root directory, or the host would not start."""
+_ABOVE_CGROUPS = frozenset({"/", "/sys", "/sys/fs", "/sys/fs/cgroup"})
 _LXCFS = "/var/lib/lxcfs"
 _UNSEEN = Absent("the mounts were not seen")
 
@@ -33,6 +34,7 @@ class Reached:
         writable: Those that are not read-only.
         suid: Those of writable where setuid counts.
         shared: Those whose mounts propagate to the host.
+        shallow: Those that are read-only themselves, while file systems mounted below them may be writable.
         rest: Unknown where some mount's host path is not known.
     """
 
@@ -40,6 +42,7 @@ class Reached:
     writable: dict[str, Where] = field(default_factory=dict)
     suid: dict[str, Where] = field(default_factory=dict)
     shared: dict[str, Where] = field(default_factory=dict)
+    shallow: dict[str, Where] = field(default_factory=dict)
     rest: Truth = NO
     rest_writable: Truth = NO
     rest_shared: Truth = NO
@@ -143,7 +146,9 @@ def _bind(reached: Reached, mount: Mount, where: Where) -> str:
         return ""
     path = normal_path(mount.source)
     reached.add(path, where, writable=writable, suid="nosuid" not in mount.options, shared=shared)
-    if not writable and "rro" not in mount.options and path in {"/", "/var", "/var/lib", "/run", "/mnt", "/sys"}:
+    if not writable and "rro" not in mount.options:
+        reached.shallow.setdefault(path, where)
+    if path in reached.shallow and path in {"/", "/var", "/var/lib", "/run", "/mnt", "/sys"}:
         return f"read-only covers {path} itself; file systems mounted below it may stay writable"
     return ""
 
@@ -186,9 +191,9 @@ def _superblock_writable(state: Seen[bool] | None, facts: Facts, writable: dict[
 
 
 def _cgroup(out: Table, facts: Facts, at: Ground, reached: Reached, where: Where) -> Seen[bool] | Absent:
-    for path, place in reached.writable.items():
-        if path in {"/", "/sys", "/sys/fs"} or path == "/sys/fs/cgroup" or path.startswith("/sys/fs/cgroup/"):
-            return Seen(True, place, "the host's cgroup file system is bound writable")
+    bound = _bound_cgroups(reached, at)
+    if bound is not None:
+        return bound
     if at.spelled_out:
         fixed = texts(facts, declared.READONLY_PATHS)
         if fixed is not None and "/sys/fs/cgroup" in fixed.value:
@@ -206,6 +211,27 @@ def _cgroup(out: Table, facts: Facts, at: Ground, reached: Reached, where: Where
     if at.engine == "docker" and isinstance(space, Absent):
         return Absent("whether it has a user namespace was not seen")
     return Seen(False, where, "the engine mounts cgroups read-only")
+
+
+def _bound_cgroups(reached: Reached, at: Ground) -> Seen[bool] | Absent | None:
+    """Answer for a container that the host's own cgroup file systems are bound into; None for every other."""
+    for path, place in reached.writable.items():
+        if path in _ABOVE_CGROUPS or path.startswith("/sys/fs/cgroup/"):
+            return Seen(True, place, "the host's cgroup file system is bound writable")
+    below = next((place for path, place in reached.shallow.items() if path in _ABOVE_CGROUPS), None)
+    if below is not None and _binds_shallowly(at):
+        return Absent("cgroup hierarchies mounted below the read-only directory may stay writable", below)
+    return None
+
+
+def _binds_shallowly(at: Ground) -> bool:
+    """Tell whether this engine is known to leave what is mounted below a read-only bind as it is.
+
+    An OCI configuration says so itself (``rro``). Docker makes it read-only too since version 25; of a document alone
+    nobody knows the engine, and the current one is taken.
+    """
+    version = elements(at.engine_facts, engine.VERSION, int)
+    return at.spelled_out or (at.engine == "docker" and version is not None and version.value < (25,))
 
 
 def _lxcfs(reached: Reached, where: Where) -> Seen[bool] | Absent:

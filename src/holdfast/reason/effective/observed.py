@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from holdfast.model.facts import Absent, Facts, Seen
 from holdfast.model.place import Where
+from holdfast.model.truth import UNKNOWN, YES
 from holdfast.model.values import Members
 from holdfast.model.words import container, engine, host, observed
 from holdfast.model.words.observed import DeviceNode
@@ -12,7 +13,7 @@ from holdfast.reason.effective.devices import KINDS, kind_of_number, opened_by
 from holdfast.reason.effective.ground import lsm_active
 from holdfast.reason.effective.mountinfo import answer_mountinfo
 from holdfast.reason.effective.namespaces import sandbox_of
-from holdfast.reason.effective.permissions import answer_permissions
+from holdfast.reason.effective.permissions import answer_permissions, opens_by_mode
 from holdfast.reason.effective.reading import (
     UNSAID,
     Table,
@@ -149,15 +150,22 @@ def _confinement(out: Table, facts: Facts, host_facts: Facts) -> None:
 def _devices(out: Table, facts: Facts) -> None:
     nodes = elements(facts, observed.DEVICE_NODES, DeviceNode)
     if nodes is None:
-        out[container.DEVICES] = _why(facts, observed.DEVICE_NODES)
+        out[container.DEVICES] = out[container.DEVICES_PERMITTED] = _why(facts, observed.DEVICE_NODES)
     else:
         found: dict[object, Where] = {}
+        permitted: set[object] = set()
+        doubtful: set[object] = set()
         for index, node in enumerate(nodes.value):
             if isinstance(node.major, int) and isinstance(node.minor, int) and isinstance(node.kind, str):
                 kind = kind_of_number(node.kind, node.major, node.minor, str(node.path))
                 if kind is not None:
                     found.setdefault(kind, part(nodes, index, node))
+                    opens = opens_by_mode(node, out)
+                    permitted |= {kind} if opens is YES else set()
+                    doubtful |= {kind} if opens is UNKNOWN else set()
         out[container.DEVICES] = Seen(Members(frozenset(found)), nodes.where, "", found)
+        held = Members(frozenset(permitted), frozenset(doubtful - permitted))
+        out[container.DEVICES_PERMITTED] = Seen(held, nodes.where, "by owner, group and mode of the nodes")
     rules = texts(facts, observed.DEVICE_RULES)
     if rules is None:
         out[container.DEVICE_ACCESS] = _why(facts, observed.DEVICE_RULES)
@@ -186,6 +194,8 @@ def _rest(out: Table, facts: Facts, host_facts: Facts) -> None:
         out[container.LEAKED_HOST_FD] = Seen(bool(folders.value), folders.where, note)
     same = flag(facts, observed.SAME_USER_ON_HOST)
     out[container.SAME_USER_ON_HOST] = same or _why(facts, observed.SAME_USER_ON_HOST)
+    near = flag(facts, observed.SAME_USER_IN_CONTAINER)
+    out[container.SAME_USER_IN_CONTAINER] = near or _why(facts, observed.SAME_USER_IN_CONTAINER)
     root = flag(facts, observed.CGROUP_V1_ROOT)
     version = text(host_facts, host.CGROUP_VERSION)
     if root is None and version is not None and version.value == "v2":

@@ -1,4 +1,4 @@
-"""Which control sockets of the host a process may connect to without being root there.
+"""What a process may do with control sockets and device nodes of the host without being root there.
 
 Source:
     unix(7): connecting to a socket in the file system needs write permission on it.
@@ -10,8 +10,10 @@ from holdfast.model.facts import Facts, Seen
 from holdfast.model.truth import NO, UNKNOWN, YES, Truth
 from holdfast.model.values import Collection, Members, OtherThan, Paths
 from holdfast.model.words import container, host
+from holdfast.model.words.observed import DeviceNode
 from holdfast.reason.effective.reading import Table, elements
 
+_OVERRIDING = ("CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH")
 _OCTAL = frozenset("01234567")
 
 
@@ -43,13 +45,38 @@ def _connects(permissions: str, user: object, groups: Collection) -> Truth:
         return NO
     if not (owner.isdigit() and group.isdigit() and mode) or set(mode) - _OCTAL:
         return UNKNOWN
-    bits = int(mode, 8)
+    return _allowed((int(owner), int(group), int(mode, 8)), user, groups, 2)
+
+
+def opens_by_mode(node: DeviceNode, out: Table) -> Truth:
+    """Tell whether a process may open a device node to read it, by owner, group and mode.
+
+    Args:
+        node: The node.
+        out: Answers about the process: its user, groups and capabilities on the host.
+    """
+    user, groups, held = (
+        out.get(fact) for fact in (container.HOST_USER_ID, container.HOST_GROUP_IDS, container.CAPABILITIES)
+    )
+    space = out.get(container.USER_NAMESPACE)
+    counts = isinstance(space, Seen) and space.value == "host"
+    if counts and isinstance(held, Seen) and any(held.value.has(name) is YES for name in _OVERRIDING):
+        return YES
+    if not isinstance(user, Seen):
+        return UNKNOWN
+    belongs: Collection = groups.value if isinstance(groups, Seen) else Members(rest=UNKNOWN)
+    return _allowed((node.owner, node.group, node.mode), user.value, belongs, 4)
+
+
+def _allowed(guard: tuple[int, int, int], user: object, groups: Collection, bit: int) -> Truth:
+    """Answer for one permission bit (4 read, 2 write) of a file with this owner, group and mode."""
+    owner, group, bits = guard
     if isinstance(user, OtherThan):
-        is_owner: Truth = NO if user.value == int(owner) else UNKNOWN
+        is_owner: Truth = NO if user.value == owner else UNKNOWN
     else:
-        is_owner = YES if user == int(owner) else NO
-    in_group = groups.has(int(group))
-    by_owner, by_group, by_rest = (YES if bits & bit else NO for bit in (0o200, 0o020, 0o002))
+        is_owner = YES if user == owner else NO
+    in_group = groups.has(group)
+    by_owner, by_group, by_rest = (YES if bits & place else NO for place in (bit << 6, bit << 3, bit))
     if is_owner is YES:
         return by_owner
     below = by_group if in_group is YES else by_rest
