@@ -282,7 +282,7 @@ def test_uncertain_ways_that_are_soonest_decided_come_first():
     ("value", "said"),
     [
         (OtherThan(0), "container.host_user_id (known only in part: not 0)"),
-        (Members(rest=UNKNOWN), "container.capabilities (known only in part: nothing; the rest is unknown)"),
+        (Members(rest=UNKNOWN), "container.capabilities (not known about CAP_BPF)"),
     ],
 )
 def test_a_fact_known_in_part_is_said_to_be_so(value, said):

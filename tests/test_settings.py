@@ -87,7 +87,8 @@ def test_the_environment_overrules_files(tmp_path):
     "text",
     [
         "fial-on = 'never'", "fail-on = 'sometimes'", "format = 3", "assume = 'x' 'y'", "assume = [1]",
-        "quiet = 'maybe'", "max-bytes = 0", "max-bytes = -1", "max-bytes = true", "max-bytes = 'many'", "output = ['a']", "= 1", "\x00",
+        "quiet = 'maybe'", "max-bytes = 0", "max-bytes = -1", "max-bytes = true", "max-bytes = 'many'",
+        "output = ['a']", "= 1", "\x00",
         "format = 'pdf'", "colour = 'green'", "verbose = 2", "host = false",
     ],
 )  # fmt: skip

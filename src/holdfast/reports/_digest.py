@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 from holdfast.model.facts import Absent, Fact, Seen
@@ -209,12 +209,14 @@ class Missing:
         fact: Which.
         reason: Why it was not seen; empty where nobody even looked.
         part: What was seen, where that does not suffice to decide.
+        asked: The members of a collection that were asked for, each once.
         ways: How many findings hang on it.
     """
 
     fact: Fact[Any]
     reason: str = ""
     part: Seen[Any] | None = None
+    asked: dict[object, None] = field(default_factory=dict)
     ways: int = 0
 
 
@@ -222,13 +224,20 @@ def missing(findings: Iterable[Finding]) -> list[Missing]:
     """Return the facts to look at, those that most findings hang on first, then by name."""
     found: dict[str, Missing] = {}
     for finding in findings:
-        for fact, leaf in _missing_facts(finding.proof):
+        counted_here: set[str] = set()
+        for leaf in finding.proof.missing():
+            if not isinstance(leaf.expr, Atom):
+                continue
+            fact = leaf.expr.fact
             entry = found.setdefault(fact.name, Missing(fact))
-            entry.ways += 1
+            entry.ways += fact.name not in counted_here
+            counted_here.add(fact.name)
             if isinstance(leaf.seen, Absent):
                 entry.reason = entry.reason or leaf.seen.reason
-            else:
+            elif leaf.seen is not None:
                 entry.part = entry.part or leaf.seen
+                if leaf.expr.op in {Op.HAS, Op.LACKS}:
+                    entry.asked[leaf.expr.value] = None
     return sorted(found.values(), key=lambda entry: (-entry.ways, entry.fact.name))
 
 
@@ -237,14 +246,6 @@ def nearest_first(found: Iterable[Way]) -> list[Missing]:
     every = list(found)
     first = {entry.fact.name for entry in missing(every[0].steps)} if every else set()
     return sorted(missing(steps_of(every)), key=lambda entry: entry.fact.name not in first)
-
-
-def _missing_facts(proof: Proof) -> Iterator[tuple[Fact[Any], Proof]]:
-    named: set[str] = set()
-    for leaf in proof.missing():
-        if isinstance(leaf.expr, Atom) and leaf.expr.fact.name not in named:
-            named.add(leaf.expr.fact.name)
-            yield leaf.expr.fact, leaf
 
 
 def steps_of(found: Iterable[Way]) -> list[Finding]:

@@ -87,6 +87,9 @@ def unseen(entry: Missing, words: Words) -> str:
     """Say why a fact to look at does not decide: it was not seen, or only in part."""
     if entry.part is None:
         return not_seen(entry.reason, words)
+    if entry.asked:
+        names = human(tuple(map(str, entry.asked)), words, limit=LONGEST // 4)
+        return words("not_seen.names", names=names)
     return words("seen_in_part", value=human(entry.part.value, words, limit=LONGEST // 4))
 
 

@@ -81,8 +81,11 @@ def _shortest(found: list[Way], document: str, words: Words) -> Iterator[Line]:
     way = found[0]
     yield _headline(way, words)
     leaves = carrying(way.steps)
+    said: set[str] = set()
     for leaf in leaves[:_MOST_FACTS]:
-        yield _leaf(leaf, document, words)
+        note = leaf.seen.note if isinstance(leaf.seen, Seen) and leaf.seen.note not in said else ""
+        said.add(note)
+        yield _leaf(leaf, note, document, words)
     if len(leaves) > _MOST_FACTS:
         yield line((words.counted("facts.more", len(leaves) - _MOST_FACTS), "dim"), indent=4)
     if way.verdict is UNKNOWN:
@@ -92,9 +95,8 @@ def _shortest(found: list[Way], document: str, words: Words) -> Iterator[Line]:
         yield line((words("fix", text=one_line(why)), "fix"), indent=2)
 
 
-def _leaf(leaf: Proof, document: str, words: Words) -> Line:
+def _leaf(leaf: Proof, note: str, document: str, words: Words) -> Line:
     """Show a condition that holds: what it says, where it was read, and why it is so."""
-    note = leaf.seen.note if isinstance(leaf.seen, Seen) else ""
     return line(
         told(leaf, words),
         "  ",

@@ -86,6 +86,7 @@ ENGLISH: Mapping[str, str] = {
     "look_at": "look at:",
     "not_seen": "not seen: {reason}",
     "not_seen.bare": "not seen",
+    "not_seen.names": "not known about {names}",
     "seen_in_part": "known only in part: {value}",
     "seen": "seen: {value}",
     "place.line": "line {line}",
