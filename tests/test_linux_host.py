@@ -199,6 +199,27 @@ def test_lockdown_is_none_only_where_securityfs_is_mounted(ubuntu: Records) -> N
     absent = facts.absent(host.LOCKDOWN)
     assert absent is not None
     assert "securityfs is not mounted" in absent.reason
+    assert facts.value(host.MOUNTED_FILE_SYSTEMS).has("securityfs") is NO
+    assert read_host(ubuntu).value(host.MOUNTED_FILE_SYSTEMS).has("securityfs") is YES
+
+
+@pytest.mark.parametrize(
+    ("cmdline", "options", "level"),
+    [
+        ("quiet lockdown=integrity", "", "integrity"),
+        ("lockdown=confidentiality quiet", "CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY=y", "confidentiality"),
+        ("quiet", "CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY=y", "integrity"),
+        ("quiet", "CONFIG_LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY=y", "confidentiality"),
+        ("xlockdown=integrity lockdown=none", "CONFIG_LOCK_DOWN_KERNEL_FORCE_NONE=y", None),
+    ],
+)
+def test_lockdown_that_the_kernel_started_with(ubuntu: Records, cmdline: str, options: str, level: str | None) -> None:
+    name = "/sys/kernel/security/lockdown"
+    bare = "\n".join(line for line in str(ubuntu["/proc/1/mountinfo"]).splitlines() if "securityfs" not in line)
+    records = {key: entry for key, entry in ubuntu.items() if not key.startswith(("/boot/config", "/proc/config"))}
+    config = f"CONFIG_SECURITY_LOCKDOWN_LSM=y\n{options}\n"
+    records |= {name: missing(name), "/proc/1/mountinfo": bare, "/proc/cmdline": cmdline, "/proc/config.gz": config}
+    assert read_host(records).value(host.LOCKDOWN) == level
 
 
 _CONTROLLERS = "40 29 0:40 / /sys/fs/cgroup/memory rw shared:9 - cgroup cgroup rw,memory\n"

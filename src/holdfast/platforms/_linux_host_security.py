@@ -78,6 +78,9 @@ def _selinux(records: Records) -> Answer:
     return records.absent(_SELINUX_SWITCH)
 
 
+_RAISED = "securityfs is not mounted, so whether it was raised since the start cannot be seen"
+
+
 def _lockdown(records: Records) -> Answer:
     name = "/sys/kernel/security/lockdown"
     text = records.text(name)
@@ -91,5 +94,19 @@ def _lockdown(records: Records) -> Answer:
     if records.missing(name) and mount is not None and mount.fstype == "securityfs":
         return Seen("none", Where(name), "securityfs is mounted and has no such file")
     if records.missing(name):
-        return records.absent(name, "securityfs is not mounted, so lockdown cannot be seen")
+        return _forced_lockdown(records) or records.absent(
+            name, "securityfs is not mounted, so lockdown cannot be seen"
+        )
     return records.absent(name)
+
+
+def _forced_lockdown(records: Records) -> Answer | None:
+    """Return the least lockdown of a kernel that was built with one, or was started with one."""
+    started = re.search(r"(?:^|\s)lockdown=(integrity|confidentiality)\b", records.text("/proc/cmdline") or "")
+    for level in ("confidentiality", "integrity"):
+        option = f"CONFIG_LOCK_DOWN_KERNEL_FORCE_{level.upper()}"
+        if records.option(option):
+            return Seen(level, Where(records.config_name).below(option), _RAISED)
+        if started and started[1] == level:
+            return Seen(level, Where("/proc/cmdline"), _RAISED)
+    return None

@@ -13,6 +13,7 @@ from typing import Any
 from holdfast.model.errors import Error
 from holdfast.model.facts import Absent, Fact, Facts, Seen
 from holdfast.model.place import Where
+from holdfast.model.values import Members
 from holdfast.model.words import host
 from holdfast.platforms._linux_host_engine import engine_answers
 from holdfast.platforms._linux_host_kernel import kernel_answers
@@ -64,12 +65,19 @@ def _plain_answers(records: Records) -> dict[Fact[Any], Answer]:
         host.KUBELET: _kubelet(records, ""),
         host.KUBELET_LOGS: _kubelet(records, " and serves logs unless it was told not to"),
         host.ROOT_DEVICE: _root_device(records),
+        host.MOUNTED_FILE_SYSTEMS: _file_systems(records),
         host.ROOT_DAEMON_SOCKETS: _root_daemons(records),
         host.SOCKET_PERMISSIONS: _socket_permissions(records),
     }
     machine = records.text("uname:machine")
     table[host.ARCHITECTURE] = Seen(machine, Where("uname:machine")) if machine else records.absent("uname:machine")
     return table
+
+
+def _file_systems(records: Records) -> Answer:
+    if not records.mounts:
+        return records.absent(records.mounts_name)
+    return Seen(Members(frozenset(mount.fstype for mount in records.mounts)), Where(records.mounts_name))
 
 
 def _cgroup_version(records: Records) -> Answer:

@@ -96,6 +96,7 @@ TOLD: Mapping[str, str] = {
     "told.host.kubelet.IS": "a kubelet runs on the host",
     "told.host.kubelet_logs.IS": "the kubelet serves /var/log",
     "told.host.lockdown.IS": "the kernel is not locked down",
+    "told.host.mounted_file_systems.HAS": "the host mounts {value}",
     "told.host.lockdown.ONE_OF": "the kernel's lockdown is {seen}",
     "told.host.iommu.IS.no": "no IOMMU stands between devices and memory",
     "told.host.modules_disabled.IS.no": "kernel modules can be loaded",

@@ -14,7 +14,7 @@ How it looks: a write to ``kprobe_events`` or ``uprobe_events``; a ``bpf`` call 
 """
 
 from holdfast.model.change import Change, with_, without
-from holdfast.model.logic import covers, ends_with, is_, one_of
+from holdfast.model.logic import covers, ends_with, has, has_any, is_, one_of
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
@@ -40,8 +40,19 @@ TECHNIQUE = Technique(
     attack=("T1611",),
     evidence=Evidence.COMMON_KNOWLEDGE,
     exposed_when=(
-        (covers(container.HOST_PATHS_WRITABLE, *_TRACING) & one_of(host.LOCKDOWN, "none", "integrity"))
-        | (covers(container.HOST_PATHS_WRITABLE, _BPF) & may_call("bpf"))
+        (
+            covers(container.HOST_PATHS_WRITABLE, *_TRACING)
+            & (
+                ~covers(container.HOST_PATHS_WRITABLE, "/sys/kernel")
+                | has_any(host.MOUNTED_FILE_SYSTEMS, "tracefs", "debugfs")
+            )
+            & one_of(host.LOCKDOWN, "none", "integrity")
+        )
+        | (
+            covers(container.HOST_PATHS_WRITABLE, _BPF)
+            & (~covers(container.HOST_PATHS_WRITABLE, "/sys/fs") | has(host.MOUNTED_FILE_SYSTEMS, "bpf"))
+            & may_call("bpf")
+        )
     )
     & writes_as_root()
     & is_(container.SANDBOX, "none")
@@ -72,6 +83,24 @@ TECHNIQUE = Technique(
         ),
         Example("bpffs mounted, but seccomp refuses bpf", {**_OPEN, container.HOST_PATHS_WRITABLE: Paths((_BPF,))}, NO),
         Example("lockdown forbids probes", {**_OPEN, host.LOCKDOWN: "confidentiality"}, NO),
+        Example(
+            "the whole of /sys, on a host that mounts debugfs",
+            {
+                **_OPEN,
+                container.HOST_PATHS_WRITABLE: Paths(("/sys",)),
+                host.MOUNTED_FILE_SYSTEMS: Members.of("sysfs", "debugfs"),
+            },
+            YES,
+        ),
+        Example(
+            "the whole of /sys, on a host that mounts neither",
+            {
+                **_OPEN,
+                container.HOST_PATHS_WRITABLE: Paths(("/sys",)),
+                host.MOUNTED_FILE_SYSTEMS: Members.of("sysfs"),
+            },
+            NO,
+        ),
         Example("mounted read-only", {**_OPEN, container.HOST_PATHS_WRITABLE: Paths()}, NO),
         Example("lockdown not seen", unseen(_OPEN, host.LOCKDOWN), UNKNOWN),
     ),

@@ -39,6 +39,9 @@ STATIC_USERMODE_HELPER: Fact[bool] = Fact(
     "host.static_usermode_helper", bool, "CONFIG_STATIC_USERMODEHELPER: the kernel starts one fixed program only."
 )
 COREDUMP: Fact[bool] = Fact("host.coredump", bool, "CONFIG_COREDUMP: the kernel writes core dumps at all.")
+MOUNTED_FILE_SYSTEMS: Fact[Members] = Fact(
+    "host.mounted_file_systems", Members, 'Types of file systems mounted on the host: "ext4", "tracefs", "bpf", ...'
+)
 UEVENT_HELPER: Fact[bool] = Fact("host.uevent_helper", bool, "/sys/kernel/uevent_helper exists.")
 STRICT_DEVMEM: Fact[bool] = Fact("host.strict_devmem", bool, "CONFIG_STRICT_DEVMEM: /dev/mem refuses system RAM.")
 LEGACY_TIOCSTI: Fact[bool] = Fact("host.legacy_tiocsti", bool, "dev.tty.legacy_tiocsti is 1, or the kernel is older.")
