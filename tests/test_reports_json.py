@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from holdfast.model.errors import NotUnderstood
 from holdfast.model.facts import Facts
-from holdfast.model.logic import has
+from holdfast.model.logic import has, is_
 from holdfast.model.place import Where
 from holdfast.model.proof import prove
 from holdfast.model.report import Assessment, Report, Verdict
@@ -19,6 +19,7 @@ from holdfast.model.values import Members
 from holdfast.model.words import container
 from holdfast.model.workload import Workload
 from holdfast.reports import holdfast_json
+from holdfast.reports._json_proof import Proofs
 from reports_made import EMPTY, database, machine, shop, web
 from reports_made import cache as contained
 
@@ -112,7 +113,7 @@ def test_equal_reports_give_equal_bytes_and_pieces_join_to_the_whole():
 
 def test_a_large_set_is_answered_for_the_member_that_was_asked():
     facts = Facts().saying(container.SYSCALLS, Members.of("mount", *map(str, range(400))), Where("x"))
-    leaf = holdfast_json.proof_tree(prove(has(container.SYSCALLS, "mount"), facts))
+    leaf = json.loads(Proofs().tree(prove(has(container.SYSCALLS, "mount"), facts)))
     assert leaf["seen"] == {"asked": "mount", "has": "yes"}
 
 
@@ -120,7 +121,7 @@ def test_values_of_any_size_can_be_written():
     facts = Facts().saying(container.USER_ID, 10**6000, Where("x"))
     facts = facts.saying(container.SECCOMP, float("nan"), Where("x"))
     for fact in facts:
-        leaf = holdfast_json.proof_tree(prove(has(fact, 1), facts))
+        leaf = json.loads(Proofs().tree(prove(has(fact, 1), facts)))
         json.loads(json.dumps(leaf, allow_nan=False))
 
 
@@ -163,3 +164,14 @@ def test_the_longest_piece_is_one_assessment():
     report = Report(tuple([web(), database()] * 200))
     holdfast_json.render_to(report, lambda piece: sizes.append(len(piece)))
     assert max(sizes) < 20_000
+
+
+def test_what_is_remembered_from_one_workload_does_not_leak_into_the_next():
+    proofs, asked = Proofs(), is_(container.PRIVILEGED, True)
+    for value, said in ((True, True), (1, 1), (False, False), (0, 0), ("0", "0")):
+        facts = Facts().saying(container.PRIVILEGED, value, Where(f"{value}.yaml", "/a~1b", 3), f"note {value}")
+        leaf = json.loads(proofs.tree(prove(asked, facts)))
+        assert (type(leaf["seen"]), leaf["seen"]) == (type(said), said)
+        assert leaf["place"] == {"document": f"{value}.yaml", "pointer": "/a~1b", "line": 3}
+        assert leaf["note"] == f"note {value}"
+    assert json.loads(proofs.tree(prove(asked, Facts())))["reason"] == "nobody answers this question here"

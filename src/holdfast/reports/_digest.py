@@ -118,8 +118,13 @@ def place(leaf: Proof) -> Where | None:
         return None
     if isinstance(seen, Absent):
         return seen.where
-    if seen.parts and isinstance(leaf.expr, Atom):
-        for member in reached(leaf):
+    return place_of(seen, reached(leaf)) if seen.parts else seen.where
+
+
+def place_of(seen: Seen[Any], members: Iterable[object]) -> Where:
+    """Return the place of the first of these members whose own place is known, else that of the whole answer."""
+    if seen.parts:
+        for member in members:
             found = seen.parts.get(member)
             if found is not None:
                 return found

@@ -11,16 +11,19 @@ Write = Callable[[bytes], object]
 _dumps = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
 
 
-def encoded(value: object) -> bytes:
-    """Write a plain value on one line.
+def text_of(value: object) -> str:
+    """Write a plain value on one line, in ASCII.
 
     A file name that is not UTF-8 arrives with lone surrogates. JSON readers disagree about those, so they are spelled
     out as text; the surrogate pairs of an emoji pass through unharmed.
     """
     text = _dumps(value)
-    if "\\ud" in text:
-        text = _dumps(_without_surrogates(value))
-    return text.encode("ascii")
+    return _dumps(_without_surrogates(value)) if "\\ud" in text else text
+
+
+def encoded(value: object) -> bytes:
+    """Write a plain value on one line, as bytes."""
+    return text_of(value).encode("ascii")
 
 
 def _without_surrogates(value: Any) -> Any:
@@ -33,10 +36,15 @@ def _without_surrogates(value: Any) -> Any:
     return value
 
 
-def write_list(entries: Iterable[dict[str, Any]], write: Write) -> None:
-    """Write the elements of a list, one a line, and its closing bracket; the opening one is written already."""
+def write_list(entries: Iterable[dict[str, Any] | str], write: Write) -> None:
+    """Write the elements of a list, one a line, and its closing bracket; the opening one is written already.
+
+    Args:
+        entries: Plain values, or JSON text.
+        write: Takes each piece in turn.
+    """
     separator = b"\n"
     for entry in entries:
-        write(separator + encoded(entry))
+        write(separator + (entry.encode("ascii") if isinstance(entry, str) else encoded(entry)))
         separator = b",\n"
     write(b"]")

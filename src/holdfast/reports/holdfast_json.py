@@ -10,14 +10,13 @@ from __future__ import annotations
 from typing import Any
 
 from holdfast.model.errors import NotUnderstood
-from holdfast.model.facts import Absent, Seen
-from holdfast.model.logic import All, Atom
 from holdfast.model.place import Where
-from holdfast.model.proof import Proof
 from holdfast.model.report import Assessment, Bearing, Contradiction, Edge, EscapePath, Finding, Report, Verdict
+from holdfast.model.technique import Technique
 from holdfast.model.truth import UNKNOWN
-from holdfast.reports._digest import counted, missing, place, reached
-from holdfast.reports._json_text import Write, encoded, write_list
+from holdfast.reports._digest import counted, missing
+from holdfast.reports._json_proof import Proofs
+from holdfast.reports._json_text import Write, encoded, text_of, write_list
 from holdfast.reports._values import machine
 
 MEDIA_TYPE = "application/json"
@@ -46,7 +45,7 @@ def render_to(report: Report, write: Write) -> None:
     """
     head = {"schema_version": SCHEMA_VERSION, "tool": {"name": "holdfast", "version": report.tool_version}}
     write(encoded({**head, "host": report.host or None})[:-1] + b',\n"assessments":[')
-    write_list((_assessment(each) for each in report.assessments), write)
+    write_list(map(_Assessments().text, report.assessments), write)
     write(b',\n"edges":[')
     write_list((_edge(each) for each in report.edges), write)
     write(b',\n"not_understood":[')
@@ -55,31 +54,61 @@ def render_to(report: Report, write: Write) -> None:
     write(b',\n"summary":' + encoded(_summary(report)) + b"}\n")
 
 
-def _assessment(assessment: Assessment) -> dict[str, Any]:
-    workload = assessment.workload
-    shown: list[Finding] = []
-    summed: dict[Bearing, list[str]] = {Bearing.HOST_ONLY: [], Bearing.ASSUMPTION: []}
-    for finding in assessment.findings:
-        ids = summed.get(finding.bearing)
-        if ids is None:
-            shown.append(finding)
-        else:
-            ids.append(finding.technique.id)
-    return {
-        "workload": {
-            "name": workload.name,
-            "kind": workload.kind,
-            "source": _place(workload.source),
-            "image": workload.image,
-        },
-        "host": assessment.host or None,
-        "verdict": assessment.verdict.value,
-        "paths": [_path(path) for path in assessment.paths],
-        "findings": [_finding(finding) for finding in shown],
-        "host_only": sorted(summed[Bearing.HOST_ONLY]),
-        "assumptions": sorted(summed[Bearing.ASSUMPTION]),
-        "contradictions": [_contradiction(each) for each in assessment.contradictions],
-    }
+class _Assessments:
+    """Writes assessments as JSON text, and what repeats in them only once."""
+
+    def __init__(self) -> None:
+        self.proofs = Proofs()
+        self._about: dict[str, tuple[str, str]] = {}
+
+    def text(self, assessment: Assessment) -> str:
+        shown: list[Finding] = []
+        summed: dict[Bearing, list[str]] = {Bearing.HOST_ONLY: [], Bearing.ASSUMPTION: []}
+        for finding in assessment.findings:
+            ids = summed.get(finding.bearing)
+            if ids is None:
+                shown.append(finding)
+            else:
+                ids.append(finding.technique.id)
+        workload = assessment.workload
+        head = {
+            "workload": {
+                "name": workload.name,
+                "kind": workload.kind,
+                "source": _place(workload.source),
+                "image": workload.image,
+            },
+            "host": assessment.host or None,
+            "verdict": assessment.verdict.value,
+            "paths": [_path(path) for path in assessment.paths],
+        }
+        tail = {
+            "host_only": sorted(summed[Bearing.HOST_ONLY]),
+            "assumptions": sorted(summed[Bearing.ASSUMPTION]),
+            "contradictions": [_contradiction(each) for each in assessment.contradictions],
+        }
+        findings = ",".join([self._finding(finding) for finding in shown])
+        return f'{text_of(head)[:-1]},"findings":[{findings}],{text_of(tail)[1:]}'
+
+    def _finding(self, finding: Finding) -> str:
+        before, after = self._technique(finding.technique)
+        unseen = [entry.fact.name for entry in missing([finding])] if finding.verdict is UNKNOWN else []
+        return (
+            f'{before},"verdict":"{finding.verdict.word}","bearing":"{finding.bearing.value}",'
+            f'"proof":{self.proofs.tree(finding.proof)},"look_at":{text_of(unseen)},{after}'
+        )
+
+    def _technique(self, technique: Technique) -> tuple[str, str]:
+        """Write what is the same in every finding of a technique: its beginning and its end."""
+        known = self._about.get(technique.id)
+        if known is None:
+            before = {"technique": technique.id, "title": technique.title, "confirmed": technique.confirmed}
+            after = {
+                "attack": list(technique.attack),
+                "closed_by": [change.why for change in technique.closed_by],
+            }
+            known = self._about[technique.id] = (text_of(before)[:-1], text_of(after)[1:])
+        return known
 
 
 def _path(path: EscapePath) -> dict[str, Any]:
@@ -88,49 +117,6 @@ def _path(path: EscapePath) -> dict[str, Any]:
         "reaches": path.reaches.name.split(".", 1)[-1],
         "verdict": path.verdict.word,
     }
-
-
-def _finding(finding: Finding) -> dict[str, Any]:
-    technique = finding.technique
-    return {
-        "technique": technique.id,
-        "title": technique.title,
-        "verdict": finding.verdict.word,
-        "confirmed": technique.confirmed,
-        "bearing": finding.bearing.value,
-        "attack": list(technique.attack),
-        "proof": proof_tree(finding.proof),
-        "look_at": [entry.fact.name for entry in missing([finding])] if finding.verdict is UNKNOWN else [],
-        "closed_by": [change.why for change in technique.closed_by],
-    }
-
-
-def proof_tree(proof: Proof) -> dict[str, Any]:
-    """Write a proof as a tree of plain values: leaves name the fact, what was asked, what was seen and where."""
-    expr = proof.expr
-    if not isinstance(expr, Atom):
-        join = "all" if isinstance(expr, All) else "any"
-        parts = [proof_tree(part) for part in proof.parts]
-        return {"truth": proof.truth.word, "text": f"{join} of", "join": join, "parts": parts}
-    leaf: dict[str, Any] = {
-        "truth": proof.truth.word,
-        "text": str(expr),
-        "fact": expr.fact.name,
-        "op": expr.op.value,
-        "value": machine(expr.value),
-    }
-    seen = proof.seen
-    if isinstance(seen, Seen):
-        leaf["seen"] = machine(seen.value, expr.value)
-        leaf["place"] = _place(place(proof))
-        if found := reached(proof):
-            leaf["through"] = [machine(member) for member in found]
-        if seen.note:
-            leaf["note"] = seen.note
-    else:
-        leaf["place"] = _place(place(proof))
-        leaf["reason"] = seen.reason if isinstance(seen, Absent) else "nobody answers this question here"
-    return leaf
 
 
 def _place(where: Where | None) -> dict[str, Any] | None:
