@@ -107,7 +107,7 @@ class Reader:
             if named and not problems:
                 problems = (
                     NotUnderstood(
-                        "no dialect recognises this file",
+                        "no dialect recognises this file" if data.strip() else "the file is empty",
                         name,
                         f"Holdfast reads: {', '.join(sorted(self.platforms))}",
                     ),

@@ -132,6 +132,7 @@ class _Reader:
         if self.skip_space() != '"':
             raise self.refuse("expected a key in double quotes")
         line = self.line
+        self._counted()
         key = self._string()
         if self.skip_space() != ":":
             raise self.refuse("expected a colon")

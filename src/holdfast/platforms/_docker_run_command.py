@@ -82,6 +82,10 @@ class Reader:
             else:
                 self.image = word
                 break
+        if self.image is None and self.command.cut:
+            reason = "the command is so long that its end was not read"
+            self.request.problem(reason, self.request.where, "shorten it, or put its options into a file")
+            self.request.gap = self.request.gap or reason
         return self.image is not None or bool(self.request.gap)
 
     def _subcommand(self) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from holdfast.model.errors import NotUnderstood
 from holdfast.platforms._docker_run_words import Lexer, Word
 
 ENGINES = ("docker", "podman", "nerdctl")
@@ -48,16 +49,18 @@ _ASSIGNED = re.compile(r"\b([A-Za-z_]\w*)[ \t]*[:?+]?=|\b(?:read|for)[ \t]+(?:-\
 _FENCE = re.compile(r"^ {0,3}(```+|~~~+)[ \t]*([\w+-]*)")
 _SESSIONS = frozenset({"console", "shell-session", "session", "terminal", "shellsession", "sh-session"})
 _MOST_COMMANDS = 2000
+_MOST_MENTIONS = 50_000
 NOTHING_GIVEN: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(slots=True)
 class Command:
-    """One command line: the engine, and the words after it."""
+    """One command line: the engine, the words after it, and whether it is so long that its end was not read."""
 
     engine: str
     words: list[Word]
     line: int
+    cut: bool = False
 
 
 def constants(text: str) -> dict[str, str]:
@@ -74,13 +77,16 @@ def constants(text: str) -> dict[str, str]:
     return found
 
 
-def commands(text: str, name: str, given: Mapping[str, str] = NOTHING_GIVEN) -> Iterator[Command]:
+def commands(
+    text: str, name: str, given: Mapping[str, str] = NOTHING_GIVEN, problems: list[NotUnderstood] | None = None
+) -> Iterator[Command]:
     """Find the command lines of a text.
 
     Args:
         text: The whole text.
         name: Its name; in Markdown only code blocks count.
         given: Variables that are known from elsewhere; what the text sets itself wins.
+        problems: Takes what was left out because there is too much of it.
 
     Yields:
         Every command that starts an engine, whatever its subcommand; at most 2,000.
@@ -89,7 +95,7 @@ def commands(text: str, name: str, given: Mapping[str, str] = NOTHING_GIVEN) -> 
         return
     markdown = posixpath.basename(name).lower().endswith((".md", ".markdown", ".rst"))
     variables = {**given, **constants(text)}
-    done = count = offset = 0
+    done = count = offset = tries = 0
     code, session = not markdown, False
     for number, line in enumerate(text.split("\n"), 1):
         begin, offset = offset, offset + len(line) + 1
@@ -104,6 +110,11 @@ def commands(text: str, name: str, given: Mapping[str, str] = NOTHING_GIVEN) -> 
         at = max(done - begin, 0)
         while (match := _START.search(line, at)) is not None:
             at = match.end()
+            tries += 1
+            if tries > _MOST_MENTIONS or count >= _MOST_COMMANDS:
+                if problems is not None:
+                    problems.append(_too_much(name, number))
+                return
             stop = _opens(line, match.start())
             if stop is None:
                 continue
@@ -111,10 +122,13 @@ def commands(text: str, name: str, given: Mapping[str, str] = NOTHING_GIVEN) -> 
             words = lexer.run()
             done = lexer.at
             at = max(at, done - begin)
-            yield Command(match.group(1), words, number)
+            yield Command(match.group(1), words, number, lexer.cut)
             count += 1
-            if count >= _MOST_COMMANDS:
-                return
+
+
+def _too_much(name: str, line: int) -> NotUnderstood:
+    what = f"more than {_MOST_COMMANDS} command lines; the rest of the file was not read"
+    return NotUnderstood(what, f"{name}:{line}", "split the file", line)
 
 
 def mentioned(text: str) -> bool:

@@ -53,6 +53,7 @@ class Lexer:
     unknown: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     loose: bool = False
+    cut: bool = False
 
     def run(self) -> list[Word]:
         """Cut words until the command ends."""
@@ -79,6 +80,7 @@ class Lexer:
             else:
                 self._put(char)
                 self.at += 1
+        self.cut = self.at >= limit and limit < len(self.text)
         self._finish()
         return self.words
 

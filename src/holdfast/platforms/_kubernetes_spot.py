@@ -6,6 +6,7 @@ answers None then, so that a caller cannot take a broken value for "no".
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -200,10 +201,12 @@ class Spot:
             )
 
     def _ambiguous(self, node: Mapping) -> None:
-        for key, line in node.duplicates[:_MOST]:
-            self.log.add(
-                f"{self.pointer}/{key}", line, "the key stands here twice; kubectl takes the last", "remove one of them"
-            )
+        times = Counter(key for key, _ in node.duplicates)
+        last = dict(node.duplicates)
+        for key, count in list(times.items())[:_MOST]:
+            often = "twice" if count == 1 else f"{count + 1} times"
+            what = f"the key stands here {often}; kubectl takes the last"
+            self.log.add(f"{self.pointer}/{key}", last[key], what, "keep only one of them")
         for key in list(node.late or ())[:_MOST]:
             self.log.add(
                 f"{self.pointer}/{key}",

@@ -67,7 +67,7 @@ def _read(text: str, name: str, files: Files, place: Place) -> Reading:
     others: dict[str, Request] = {}
     folder = posixpath.dirname(name)
 
-    for command in commands(text, name, place.variables()):
+    for command in commands(text, name, place.variables(), problems):
         reader = Reader(command, name, place)
         if not reader.read():
             continue
