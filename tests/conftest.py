@@ -7,6 +7,11 @@ import shutil
 import subprocess
 
 import pytest
+from hypothesis import settings
+
+# How long one example takes says more about the machine's other work than about the program.
+settings.register_profile("steady", deadline=None)
+settings.load_profile("steady")
 
 
 def _engine_missing() -> str:
