@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from holdfast.model.errors import NotUnderstood
 from holdfast.model.facts import Facts, Seen
 from holdfast.model.place import Where
-from holdfast.model.report import Edge, Report
+from holdfast.model.report import Edge, EscapePath, Report
 from holdfast.model.truth import UNKNOWN, YES
 from holdfast.model.values import Paths
-from holdfast.model.words import container
+from holdfast.model.words import container, reach
 from holdfast.reports import html
+from holdfast.reports._html_graph import groups
 from reports_made import EMPTY, SOCKET, cache, database, finding, live, machine, shop, web
 
 VOID = {"meta", "link", "input", "br", "path", "rect"}
@@ -214,3 +215,25 @@ def test_hostile_names_stay_text(name, note):
             assert all(char == "\n" or char.isprintable() or char in "\u00a0\u3000" for char in text)
     if name.isprintable() and name.strip():
         assert name in page.text
+
+
+def test_the_more_groups_there_are_the_fewer_ways_are_drawn_for_each():
+    def group(number, ways):
+        steps = [replace(live().findings[0], technique=replace(SOCKET, id=f"t{number}-{n}")) for n in range(ways)]
+        paths = tuple(EscapePath((step,), reach.HOST_ROOT, YES) for step in steps)
+        workload = replace(live().workload, name=f"c{number}")
+        return replace(live(), workload=workload, paths=paths, findings=tuple(steps))
+
+    for count, drawn in ((1, 8), (5, 8), (10, 4), (30, 2)):
+        found = groups([group(number, 12) for number in range(count)])
+        assert [len(each.ways) for each in found] == [drawn] * count
+        assert [each.hidden for each in found] == [12 - drawn] * count
+
+
+def test_a_page_says_which_containers_saw_a_host():
+    here = replace(live(), host="this machine")
+    assert "Judged against the host this machine." in read(Report((here,), host="this machine")).text
+    assert "Judged without a host" in read(Report((cache(),))).text
+    mixed = read(Report((here, cache()), host="this machine")).text
+    assert "documents without a host" in mixed
+    assert "1 way depends only on the host, which was not seen: give --host this" in mixed

@@ -20,6 +20,9 @@ from holdfast.reports._words import Words
 _MOST_GROUPS = 40
 _MOST_CERTAIN, _MOST_UNCERTAIN = 8, 5
 """Ways drawn for one group; a privileged container has dozens, and all lead to the same place."""
+_FEWEST_CERTAIN, _FEWEST_UNCERTAIN = 2, 1
+_MOST_WAYS = 40
+"""Ways drawn in all, as far as every group keeps its fewest: beyond, nobody can follow a line with the eye."""
 _NODE_WIDTH, _NODE_HEIGHT, _GAP, _COLUMN_GAP, _HEAD = 224, 30, 10, 80, 32
 _LETTERS = 29
 """Characters that fit a node at 13 pixels."""
@@ -75,9 +78,15 @@ def groups(ordered: Sequence[Assessment]) -> list[Group]:
         every = ways(assessment)
         drawn = [way for way in every if way.verdict is YES] or [way for way in every if way.verdict is UNKNOWN]
         key = tuple((tuple(s.technique.id for s in way.steps), way.reaches, way.verdict) for way in drawn)
-        most = _MOST_CERTAIN if drawn and drawn[0].verdict is YES else _MOST_UNCERTAIN
-        group = found.setdefault(key, Group([], drawn[:most], len(every) - len(drawn[:most])))
+        group = found.setdefault(key, Group([], drawn, len(every) - len(drawn)))
         group.members.append((number, assessment))
+    share = _MOST_WAYS // max(1, min(len(found), _MOST_GROUPS))
+    for group in found.values():
+        certain = bool(group.ways) and group.ways[0].verdict is YES
+        fewest, most = (_FEWEST_CERTAIN, _MOST_CERTAIN) if certain else (_FEWEST_UNCERTAIN, _MOST_UNCERTAIN)
+        shown = group.ways[: max(fewest, min(most, share))]
+        group.hidden += len(group.ways) - len(shown)
+        group.ways = shown
     return list(found.values())
 
 

@@ -164,6 +164,8 @@ ENGLISH: Mapping[str, str] = {
     "html.skip": "Skip to the containers",
     "html.heading": "Can somebody who takes over a container reach the host?",
     "html.host": "Judged against the host {host}.",
+    "html.some_host": "What runs is judged against the host {host}, documents without a host: what depends on the host "
+    "alone is summed up below.",
     "html.no_host": "Judged without a host: what depends on the host alone is summed up below.",
     "html.tool": "Holdfast {version}",
     "html.tool.bare": "Holdfast",

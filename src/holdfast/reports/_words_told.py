@@ -53,6 +53,8 @@ TOLD: Mapping[str, str] = {
     "told.container.apparmor.ONE_OF": "no AppArmor profile confines it",
     "told.container.lsm_denies.LACKS": "no security module refuses {value}",
     "told.act.mount": "mounts",
+    "told.act.move_mount": "attaching mounts with move_mount",
+    "told.act.detached_mount": "files of mounts that are attached nowhere",
     "told.act.ptrace_host": "ptrace of host processes",
     "told.act.proc_sys_write": "writing /proc/sys",
     "told.act.sys_write": "writing /sys",

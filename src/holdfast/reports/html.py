@@ -75,7 +75,11 @@ def _digest(text: str) -> str:
 
 
 def _header(report: Report, words: Words) -> Iterator[str]:
-    against = words("html.host", host=report.host) if report.host else words("html.no_host")
+    hosts = {assessment.host for assessment in report.assessments} or {report.host}
+    named = ", ".join(sorted(hosts - {""}))
+    against = (
+        words("html.no_host") if not named else words("html.some_host" if "" in hosts else "html.host", host=named)
+    )
     yield f'<header>\n<h1>{safe(words("html.heading"))}</h1>\n<p class="soft">{safe(against)}</p>\n<ul class="tiles">'
     for verdict, count in counted(report.assessments).items():
         yield (
