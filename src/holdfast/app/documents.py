@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from holdfast.app.troubles import as_trouble
 from holdfast.collect.files import is_data, may_hold_documents
 from holdfast.collect.parse import as_text, parse
 from holdfast.collect.reading import read_bytes
@@ -158,16 +159,12 @@ class Reader:
                     continue
                 if contents and isinstance(data, NotReachable) and path in overrides(paths[0]):
                     continue
-                return Reading(problems=(_as_trouble(data),))
+                return Reading(problems=(as_trouble(data),))
             contents.append((path, data))
         (name, data), *over = contents
         if not named and not may_hold_documents(name, data):
             return Reading()
         return self.read(name, data, named=named, overlays=tuple(over), dialect=dialect)
-
-
-def _as_trouble(error: Error) -> NotUnderstood:
-    return error if isinstance(error, NotUnderstood) else NotUnderstood(error.what, error.where, error.next)
 
 
 def _document(name: str, limit: int) -> Document | NotUnderstood | None:
@@ -176,7 +173,7 @@ def _document(name: str, limit: int) -> Document | NotUnderstood | None:
     if isinstance(data, NotReachable):
         return None
     if isinstance(data, Error):
-        return _as_trouble(data)
+        return as_trouble(data)
     if name.endswith(".env") or "/.env" in f"/{name}":
         return Document(name, data.decode("utf-8", "replace"))
     try:

@@ -15,6 +15,7 @@ from holdfast.app.documents import Reader, is_override, overrides
 from holdfast.app.progress import Progress
 from holdfast.app.settings import Settings
 from holdfast.app.targets import Targets, sort_targets
+from holdfast.app.troubles import as_trouble
 from holdfast.collect import files
 from holdfast.model.errors import Error, NotUnderstood
 from holdfast.model.facts import Fact, Facts
@@ -156,7 +157,7 @@ def readings(
     met: set[str] = set()
     for found in files.walk(paths, lambda count, path: progress.tell(count, "files read", path)):
         if isinstance(found, Error):
-            troubles.append(_trouble(found))
+            troubles.append(as_trouble(found))
         elif len(paths) > 1 and _met(found.path, met):
             continue
         elif found.named or not is_override(found.path):
@@ -184,10 +185,6 @@ def _live(targets: Targets, run: _Scan) -> None:
     judge = run.judge(host, _THIS)
     for workload, facts, contradictions in machine.effective(found, targets, host):
         judge(workload, facts, contradictions)
-
-
-def _trouble(error: Error) -> NotUnderstood:
-    return error if isinstance(error, NotUnderstood) else NotUnderstood(error.what, error.where, error.next)
 
 
 def write_report(
