@@ -135,7 +135,19 @@ def test_what_tells_most_comes_first_and_the_rest_is_cut():
 
 def test_an_ancestor_is_named_with_what_it_holds():
     out = plain(Report((live(),)))
-    assert "    host path /run is mounted, which holds /run/docker.sock  docker://3f2a9c#/HostConfig/Binds/0" in out
+    assert "    host path /run is mounted, which holds /run/docker.sock  /HostConfig/Binds/0" in out
+
+
+def test_an_answer_of_the_engine_is_one_line_so_the_pointer_is_shown():
+    one = replace(live(), workload=replace(live().workload, source=Where("docker://3f2a9c", "", 1)))
+    facts = Facts({container.HOST_PATHS: Seen(Paths(("/run",)), Where("docker://3f2a9c", "/HostConfig/Binds/0", 1))})
+    technique = replace(SOCKET, exposed_when=covers(container.HOST_PATHS, "/run/docker.sock"))
+    shown = finding(technique, facts)
+    path = replace(one.paths[0], steps=(shown,))
+    report = Report((replace(one, paths=(path,), findings=(shown,)),))
+    assert plain(report).splitlines()[0] == "escapable  proxy  docker container  docker://3f2a9c"
+    assert "/run/docker.sock  /HostConfig/Binds/0\n" in plain(report)
+    assert "docker://3f2a9c#/HostConfig/Binds/0" in plain(report, verbose=True)
 
 
 def test_a_condition_without_a_sentence_is_told_by_its_names():

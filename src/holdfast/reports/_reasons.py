@@ -99,15 +99,27 @@ def to_look_at(entry: Missing, words: Words) -> str:
 
 
 def spot(where: Where | None, words: Words) -> str:
-    """Spell a place: ``file:line`` where there is a line, else ``document#pointer``."""
-    return words("place.unknown") if where is None else one_line(str(where))
+    """Spell a place: ``file:line`` where there is a line, else ``document#pointer``.
+
+    What an engine answers over its socket stands on one line, so there the pointer says more.
+    """
+    if where is None:
+        return words("place.unknown")
+    return one_line(str(Where(where.document, where.pointer) if _answer_of_an_engine(where) else where))
 
 
 def spot_from(where: Where | None, document: str, words: Words) -> str:
     """Spell a place for a reader who has just read the name of a document: in that one the line is enough."""
-    if where is not None and where.line and where.document == document:
-        return words("place.line", line=where.line)
+    if where is not None and where.document == document:
+        if _answer_of_an_engine(where):
+            return one_line(where.pointer) or spot(where, words)
+        if where.line:
+            return words("place.line", line=where.line)
     return spot(where, words)
+
+
+def _answer_of_an_engine(where: Where) -> bool:
+    return "://" in where.document
 
 
 def goals(way: Way, words: Words) -> str:
