@@ -855,3 +855,23 @@ def test_no_damage_to_a_real_manifest_makes_it_fail(seed: Node, data: st.DataObj
 
     document = Document("x", roots=(Cursor(damaged(seed), Where("x", "", 1)),))
     _whole(kubernetes.read(document, AROUND))
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "templates: [{name: e, container: {image: x, securityContext: {privileged: true}}}]",
+        "steps: [{name: s, image: x, volumeMounts: [{name: h, mountPath: /h}]}]",
+        "image: x\n  securityContext: {privileged: true}",
+    ],
+)
+def test_a_container_outside_of_a_pod_template_is_no_silence(spec: str) -> None:
+    text = f"apiVersion: tekton.dev/v1\nkind: Task\nmetadata: {{name: w}}\nspec:\n  {spec}\n"
+    reading = read(text)
+    assert not reading.workloads
+    assert ["not judged" in one.what for one in reading.problems] == [True]
+
+
+def test_a_custom_resource_that_only_names_an_image_is_no_trouble() -> None:
+    text = "apiVersion: x.io/v1\nkind: Thing\nmetadata: {name: w}\nspec: {image: x, replicas: 2}\n"
+    assert not read(text).problems

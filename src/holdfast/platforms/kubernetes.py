@@ -39,6 +39,9 @@ _CORE = frozenset(("", "v1", "apps", "batch", "extensions"))
 _NO_WORKLOADS = ("kyverno.io", "gatekeeper.sh", "apiextensions.k8s.io", "admissionregistration.k8s.io")
 """API groups whose objects hold patterns of Pods, not Pods."""
 
+_ASKS = frozenset({"securityContext", "volumeMounts"})
+"""What a container looks like that stands outside of a Pod template: steps of Tekton, templates of Argo, ..."""
+
 _DEPTH = 8
 _LOOKS = 5000
 """How far and how long a custom resource is searched for Pod templates."""
@@ -190,6 +193,7 @@ class _Reader:
         """Read the Pod templates of a custom resource: Argo Rollout, Knative Service, OpenKruise, JobSet, ..."""
         looks = _LOOKS
         waiting = [(spot, 0)]
+        told = False
         while waiting and looks > 0:
             looks -= 1
             here, depth = waiting.pop()
@@ -198,6 +202,10 @@ class _Reader:
                 spec = here.get("spec") if "spec" in node.entries or node.late else None
                 if spec is not None and isinstance(spec.node, Mapping) and _holds_containers(spec.node):
                     self._pod(spot, kind, here, spec)
+                elif not told and depth and "image" in node.entries and _ASKS & node.entries.keys():
+                    told = True
+                    what = f"a {kind[:40]} describes a container in a way that is not known here; it was not judged"
+                    here.complain(what, "scan the Pod that its controller makes of it (kubectl get pods -o yaml)")
                 elif depth < _DEPTH and len(node.entries) <= looks:
                     below = [here.get(key) for key in node.entries if key not in {"metadata", "status"}]
                     waiting.extend((child, depth + 1) for child in reversed(_nested(below)))
