@@ -6,6 +6,7 @@ import pytest
 
 from effective_made import PLACE, said
 from holdfast.model.facts import Absent, Facts, Seen
+from holdfast.model.place import Where
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
 from holdfast.model.words import container, host, observed
@@ -258,6 +259,21 @@ def test_labels(label, host_change, apparmor, selinux, mounts):
     assert value(container.LSM_DENIES, change, host_change).has("mount") is mounts
 
 
+@pytest.mark.parametrize(
+    ("kernel", "system", "refused"),
+    [((6, 12, 107), "debian-12", YES), ((6, 1, 0), "debian-12", NO), ((6, 1, 0), "other-1", UNKNOWN)],
+)
+def test_apparmor_over_the_newer_mount_calls(kernel, system, refused):
+    """Seen in virtual machines: docker-default lets fsopen, fsmount and move_mount through on Debian's 6.1."""
+    change = {observed.LSM_LABEL: "docker-default (enforce)"}
+    denies = value(
+        container.LSM_DENIES,
+        change,
+        {host.APPARMOR_ENFORCING: True, host.KERNEL_VERSION: kernel, host.DISTRIBUTION: system},
+    )
+    assert (denies.has("mount"), denies.has("move_mount")) == (YES, refused)
+
+
 def test_a_label_that_was_not_read_leaves_open_what_is_refused():
     assert value(container.LSM_DENIES, without=(observed.LSM_LABEL,)).has("mount") is UNKNOWN
 
@@ -307,6 +323,15 @@ def test_of_a_sandbox_only_the_sandbox_is_told():
     out = judged({observed.RUNTIME: "runsc"})
     assert out.value(container.SANDBOX) == "gvisor"
     assert list(out) == [container.SANDBOX]
+
+
+def test_a_program_out_of_sight_may_be_a_sandbox():
+    unseen = Absent("run as root to see it", Where("/proc/7/exe"))
+    out = from_observed(Facts({**said(PLAIN).table, observed.RUNTIME: unseen}), said(HOST))
+    assert out.table[container.SANDBOX] == unseen
+    elsewhere = Absent("the cgroup path names no runtime", Where("/proc/7/cgroup"))
+    out = from_observed(Facts({**said(PLAIN).table, observed.RUNTIME: elsewhere}), said(HOST))
+    assert out.value(container.SANDBOX) == "none"
 
 
 def test_reasons_are_passed_on():

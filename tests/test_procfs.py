@@ -295,6 +295,19 @@ def test_a_process_that_is_not_dumpable_is_out_of_reach() -> None:
     assert told(replace(record, neighbours={77: neighbour(1000, owner=0)}), observed.SAME_USER_ON_HOST) is False
 
 
+@pytest.mark.parametrize(
+    ("program", "line", "doubtful"),
+    [
+        (NotPermitted("refused", "/proc/1/exe"), "runsc-sandbox\0boot\0", True),
+        (NotPermitted("refused", "/proc/1/exe"), "nginx\0", False),
+        ("/bin/busybox", "runsc-sandbox\0boot\0", False),
+    ],
+)
+def test_a_name_of_a_sandbox_whose_program_was_not_seen(program: str | Error, line: str, doubtful: bool) -> None:
+    record = replace(RECORD, texts={**TEXTS, "cmdline": line}, links={**LINKS, "exe": program})
+    assert (told(record, observed.RUNTIME) is None) is doubtful
+
+
 def test_nobody_looked_outside() -> None:
     assert "could not be compared" in absent(replace(RECORD, neighbours=None), observed.SAME_USER_ON_HOST).reason
 

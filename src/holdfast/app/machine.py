@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from holdfast.app.progress import Progress
 from holdfast.app.targets import Targets
+from holdfast.app.troubles import as_trouble
 from holdfast.collect import docker_socket, oci_bundles, procfs
 from holdfast.collect.parse import parse
 from holdfast.model.errors import Error, NotReachable, NotUnderstood
@@ -72,10 +73,23 @@ def look(targets: Targets, docker: str, progress: Progress) -> Found:
         for pid in sorted(targets.pids - sightings.met)
     )
     if sightings.vanished:
-        found.notes.append(f"{sightings.vanished} processes ended while they were read")
+        ended = "1 process" if sightings.vanished == 1 else f"{sightings.vanished} processes"
+        found.notes.append(f"{ended} ended while this machine was read")
+    half_seen = [one for one in found.observed if _refused(one)]
+    if half_seen:
+        found.notes.append(
+            f"{len(half_seen)} of {len(found.observed)} containers were seen only in part: root (CAP_SYS_PTRACE, "
+            "CAP_SYS_ADMIN) also sees their namespaces, devices, open directories and seccomp filters"
+        )
     if targets.processes:
         _read_bundles(found)
     return found
+
+
+def _refused(process: Described) -> bool:
+    """Tell whether the kernel kept the namespaces of a process from us; those of a sandbox say nothing anyway."""
+    why = process.facts.absent(shown.OWN_USER_NAMESPACE)
+    return why is not None and why.where is not None and why.where.document.endswith("/ns/user")
 
 
 def _read_bundles(found: Found) -> None:
@@ -93,7 +107,7 @@ def _read_bundles(found: Found) -> None:
         return
     for bundle in oci_bundles.bundles(without=known):
         if isinstance(bundle, Error):
-            found.troubles.append(_trouble(bundle))
+            found.troubles.append(as_trouble(bundle))
             continue
         live = by_id.get(bundle.container_id) or by_pid.get(str(bundle.pid))
         if live is None or (_of_a_user(bundle.path) and live.facts.value(shown.OWN_USER_NAMESPACE) is not True):
@@ -119,10 +133,6 @@ def _of_a_user(path: str) -> bool:
 
 def _container(process: Described) -> str:
     return process.workload.labels.get("container", "") or process.workload.name
-
-
-def _trouble(error: Error) -> NotUnderstood:
-    return error if isinstance(error, NotUnderstood) else NotUnderstood(error.what, error.where, error.next)
 
 
 def _ask_engine(targets: Targets, docker: str, progress: Progress, found: Found) -> None:
@@ -152,7 +162,7 @@ def _ask_engine(targets: Targets, docker: str, progress: Progress, found: Found)
         if isinstance(error, NotReachable):
             found.notes.append(f"no Docker engine was asked: {error.what}")
         else:
-            found.troubles.append(_trouble(error))
+            found.troubles.append(as_trouble(error))
     for name in sorted(wanted - met):
         found.troubles.append(
             NotUnderstood("there is no such container", f"docker://{name}", "list them: docker ps --all")

@@ -21,7 +21,7 @@ class Targets:
         containers: Names or ids of single containers; empty with ``engine`` for all of them.
         processes: Judge containerised processes.
         pids: Process ids of single processes; empty with ``processes`` for all of them.
-        optional: Nobody named a target: an engine that is not there is no trouble.
+        optional: Nobody named an engine or one of its containers: an engine that is not there is no trouble.
     """
 
     paths: tuple[str, ...] = ()
@@ -52,13 +52,13 @@ def sort_targets(words: Iterable[str]) -> Targets:
     paths: list[str] = []
     containers: set[str] = set()
     pids: set[int] = set()
-    engine = processes = every_container = every_process = False
+    engine = processes = every_container = every_process = named_engine = False
     for word in words:
         scheme, mark, rest = word.partition("://")
         if word in {"machine", "this"} and not os.path.exists(word):  # noqa: PTH110
             engine = processes = every_container = every_process = True
         elif mark and scheme == "docker":
-            engine = True
+            engine = named_engine = True
             every_container = every_container or not rest
             containers.update({rest} - {""})
         elif mark and scheme == "proc":
@@ -77,4 +77,5 @@ def sort_targets(words: Iterable[str]) -> Targets:
         frozenset() if every_container else frozenset(containers),
         processes,
         frozenset() if every_process else frozenset(pids),
+        optional=not named_engine,
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from holdfast.model.errors import Error, NotUnderstood
+from holdfast.model.errors import Error, NotPermitted, NotUnderstood
 from holdfast.model.facts import Absent, Fact, Facts, Seen
 from holdfast.model.place import Where
 from holdfast.model.values import Members
@@ -21,6 +21,7 @@ from holdfast.platforms._procfs_status import Status, capability_names
 
 NAME = "procfs"
 KIND = "process"
+_UNSEEN_PROGRAM = "it calls itself gVisor's; which program it is could not be seen; run as root to see it"
 _GIVEN_UP = "the sandbox has a kernel of its own; what its processes hold cannot be seen from the host"
 _SANDBOXED_RUNTIME = {"gvisor": "runsc", "kata": "kata"}
 
@@ -134,6 +135,8 @@ class _Process:
         table[observed.CONTAINER_ID] = Seen(identity, where) if identity else Absent("the cgroup path has no id", where)
         if self.sandbox:
             table[observed.RUNTIME] = Seen(_SANDBOXED_RUNTIME[self.sandbox], self.where("exe"))
+        elif self._may_be_a_sandbox():
+            table[observed.RUNTIME] = Absent(_UNSEEN_PROGRAM, self.where("exe"))
         elif told and told.starter:
             table[observed.RUNTIME] = Seen(told.starter, where, "as far as the cgroup path tells")
         else:
@@ -141,6 +144,15 @@ class _Process:
         table[observed.CGROUP_V1_ROOT] = self._root_group()
         table[observed.CGROUP] = Seen(told.path, where) if told and told.path else self.absent("cgroup")
         return table
+
+    def _may_be_a_sandbox(self) -> bool:
+        """Tell whether it calls itself gVisor's while nobody let us see which program it is. A name proves nothing."""
+        line = self.record.texts.get("cmdline")
+        return (
+            isinstance(self.record.links.get("exe"), NotPermitted)
+            and isinstance(line, str)
+            and line.split("\0", 1)[0].rsplit("/", 1)[-1].startswith("runsc")
+        )
 
     def _root_group(self) -> Answer:
         text = self.record.texts.get("cgroup")

@@ -6,11 +6,10 @@ from holdfast.model.facts import Absent, Facts, Seen
 from holdfast.model.place import Where
 from holdfast.model.truth import UNKNOWN, YES
 from holdfast.model.values import Members
-from holdfast.model.words import container, engine, host, observed
+from holdfast.model.words import container, host, observed
 from holdfast.model.words.observed import DeviceNode
 from holdfast.reason.effective.confinement import denied, enforced, observed_policy
 from holdfast.reason.effective.devices import KINDS, kind_of_number, opened_by
-from holdfast.reason.effective.ground import lsm_active
 from holdfast.reason.effective.mountinfo import answer_mountinfo
 from holdfast.reason.effective.namespaces import sandbox_of
 from holdfast.reason.effective.permissions import answer_permissions, opens_by_mode
@@ -73,6 +72,9 @@ def _why(facts: Facts, fact: object) -> Absent:
 def _sandbox(facts: Facts) -> Seen[str] | Absent:
     runtime = text(facts, observed.RUNTIME)
     if runtime is None:
+        why = facts.absent(observed.RUNTIME)
+        if why is not None and why.where is not None and why.where.document.endswith("/exe"):
+            return why  # it may be a sandbox: its program, not its cgroup, was out of sight
         where = next((entry.where for entry in facts.table.values() if isinstance(entry, Seen)), UNSAID)
         if where is UNSAID:
             return Absent("no live process was seen")
@@ -132,16 +134,7 @@ def _capabilities(out: Table, facts: Facts) -> None:
 
 def _confinement(out: Table, facts: Facts, host_facts: Facts) -> None:
     label = text(facts, observed.LSM_LABEL)
-    version = elements(host_facts, engine.VERSION, int)
-    running = text(host_facts, engine.NAME)
-    docker = version is not None and running is not None and running.value == "docker"
-    app, se = observed_policy(
-        label,
-        lsm_active(host_facts, "apparmor"),
-        lsm_active(host_facts, "selinux"),
-        version.value if docker and version is not None and version.value else None,
-        _why(facts, observed.LSM_LABEL).where or UNSAID,
-    )
+    app, se = observed_policy(label, host_facts, _why(facts, observed.LSM_LABEL).where or UNSAID)
     out[container.APPARMOR] = enforced(app, "AppArmor")
     out[container.SELINUX] = enforced(se, "SELinux")
     out[container.LSM_DENIES] = denied(app, se)
