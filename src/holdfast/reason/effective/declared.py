@@ -113,13 +113,13 @@ def _named(
         return Members(maybe=known), "what is added and dropped was not seen"
     plus, more_added = told_apart(() if added is None else added.value)
     minus, more_dropped = told_apart(() if dropped is None else dropped.value)
-    if added is None or dropped is None:
-        return partly(doubted(granted(at.engine, plus, (), known)), known), "what is added or dropped was not seen"
     bounding = granted(at.engine, plus, minus, known)
-    if more_dropped:
+    if more_dropped or dropped is None:
         bounding = doubted(bounding, kept_by_addition(at.engine, plus))
-    if more_added:
+    if more_added or added is None:
         bounding = partly(bounding, known)
+    if added is None or dropped is None:
+        return bounding, "what is added or dropped was not seen"
     if more_added or more_dropped:
         return bounding, "some of what is added or dropped could not be read"
     return bounding, "" if added.value or dropped.value else "the engine's default set"
