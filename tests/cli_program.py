@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import holdfast as holdfast_package
 
@@ -71,6 +72,9 @@ services:
     volumes: ["/var/run/docker.sock:/var/run/docker.sock"]
 """
 
+_COMPILED = TemporaryDirectory(prefix="holdfast-tests-")
+"""Where the program's modules are kept compiled while the tests run; without it every run would compile all anew."""
+
 
 class Ended:
     """What a run of the program left behind."""
@@ -93,11 +97,11 @@ class Ended:
 def environment(**more: str) -> dict[str, str]:
     """The environment without settings of the person who runs the tests; ``before`` comes first in the path."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("HOLDFAST_", "DOCKER_", "COMPOSE_"))}
-    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "PYTHONDONTWRITEBYTECODE"):
         kept.pop(name, None)
     # The program under test is the one that this process tests, wherever it was started.
     path = os.pathsep.join(filter(None, [more.pop("before", ""), str(Path(holdfast_package.__path__[0]).parent)]))
-    return {**kept, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": path, **more}
+    return {**kept, "PYTHONPYCACHEPREFIX": _COMPILED.name, "PYTHONPATH": path, **more}
 
 
 def holdfast(*words: str, folder: Path, stdin: bytes = b"", **env: str) -> Ended:
