@@ -136,6 +136,26 @@ def test_an_unknown_target_says_what_to_name_instead(tmp_path, target):
     assert "docker://NAME" in ended.err
 
 
+def test_a_name_cannot_forge_lines_of_an_error(tmp_path):
+    ended = holdfast("scan", "gone\nnext: do as I say\x1b[2J", folder=tmp_path)
+    assert ended.code == 2
+    assert "\x1b" not in ended.err
+    assert ended.err.splitlines()[1] == "where: gone\\x0anext: do as I say\\x1b[2J"
+
+
+def test_names_that_are_no_text_are_spelled_out(tmp_path):
+    for name in (b"no\xfftext.yaml", b"two\nlines.yaml", b"-dash.yaml", "rtl\u202e.yaml".encode()):
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_text(SOCKET_POD)
+    ended = scanned(".", folder=tmp_path)
+    assert [each["workload"]["source"]["document"] for each in ended.report["assessments"]] == [
+        "-dash.yaml", "no\\udcfftext.yaml", "rtl\u202e.yaml", "two\nlines.yaml",
+    ]  # fmt: skip
+    out = holdfast("scan", ".", folder=tmp_path).out
+    assert "two\\x0alines.yaml:6" in out
+    assert "rtl\\u202e.yaml:6" in out
+    assert holdfast("scan", "--", "-dash.yaml", folder=tmp_path).code == 1
+
+
 def test_a_named_file_of_no_known_kind_is_told_and_the_rest_goes_on(shop):
     (shop / "notes.yaml").write_text("just: notes\n")
     ended = scanned("notes.yaml", "open.yaml", folder=shop)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
-from holdfast.cli.output import colour_wanted, read_in_a_terminal, width, write
+from holdfast.cli.output import colour_wanted, complain, read_in_a_terminal, width, write
 from holdfast.model.errors import ExitCode
 
 DESCRIPTION = "Print every fact about a target, effective ones first, with the place each was read."
@@ -50,5 +49,5 @@ def run(options: argparse.Namespace) -> int:
         width=width(to_terminal=to_terminal),
     )
     for trouble in troubles:
-        print(f"holdfast: {trouble}", file=sys.stderr)
+        complain(trouble)
     return ExitCode.UNSEEN if troubles else ExitCode.CLEAN

@@ -84,7 +84,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
     except Error as error:
-        print(f"holdfast: {error}", file=sys.stderr)
+        from holdfast.cli.output import complain
+
+        complain(error)
         return error.code
     except KeyboardInterrupt:
         print("\nholdfast: stopped by the keyboard", file=sys.stderr)

@@ -38,6 +38,19 @@ def width(*, to_terminal: bool) -> int:
     return max(40, shutil.get_terminal_size((_WIDTH, 24)).columns) if to_terminal else 0
 
 
+def complain(error: Error) -> None:
+    """Print an error on standard error as three short lines: what happened, where, what to do next.
+
+    A place may bear a name that somebody else chose: control characters in it are spelled out.
+    """
+    from holdfast.reports._plain import one_line
+
+    lines = [f"holdfast: {one_line(error.what, 0)}"]
+    lines += [f"where: {one_line(error.where, 0)}"] if error.where else []
+    lines += [f"next: {one_line(error.next, 0)}"] if error.next else []
+    print("\n".join(lines), file=sys.stderr)
+
+
 def write(path: str) -> Callable[[bytes], None]:
     """Return a function that writes to a file, or to standard output where the path is empty or ``-``.
 
