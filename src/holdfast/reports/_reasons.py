@@ -51,8 +51,9 @@ def told(leaf: Proof, words: Words) -> str:
     if not isinstance(leaf.seen.value, Paths):
         return one_line(words(key, value=wanted, seen=human(leaf.seen.value, words, atom.value), holds=""))
     names = reached(leaf)
-    held = [path for path in atom.value if path not in names] if isinstance(atom.value, tuple) else [atom.value]
-    held = [path for path in held if path not in names and Paths(tuple(map(str, names))).covers(path) is YES]
+    wide = Paths(tuple(map(str, names)))
+    wished = map(str, atom.value if isinstance(atom.value, tuple) else (atom.value,))
+    held = [path for path in wished if path not in names and wide.covers(path) is YES]
     holds = words("told.holds", names=", ".join(held[:_MOST_HELD])) if held else ""
     return one_line(words(key, value=wanted, seen=human(names, words), holds=holds))
 
