@@ -78,7 +78,13 @@ def test_what_hangs_on_the_host_is_one_line_however_many_workloads_there_are():
     out = plain(many)
     assert out.count("give --host this") == 1
     assert "1 way depends only on the host" in out
-    assert out.count("\n") == 54  # 50 workloads, the host's line, the summary, and an empty line before each
+    assert "30 more are not shown (--verbose): 30 contained" in out
+    assert out.count("\n") == 26  # 20 workloads, those left out, the host's line, the summary, and an empty line each
+    whole = plain(many, verbose=True)
+    assert whole.count("contained  c") == 50
+    assert "not shown" not in whole
+    contradicting = replace(cache("last"), contradictions=web().contradictions)
+    assert "contained  last" in plain(Report((*many.assessments, contradicting)))
 
 
 def test_a_host_that_did_not_show_everything_is_named():
@@ -97,7 +103,7 @@ def test_the_limit_keeps_the_worst_and_counts_the_others():
     out = plain(shop(), limit=1)
     assert "escapable  web" in out
     assert "shop/db" not in out
-    assert "2 more are not shown: 1 unknown, 1 contained" in out
+    assert "2 more are not shown (--verbose): 1 unknown, 1 contained" in out
     assert "3 containers: 1 escapable, 1 unknown, 1 contained" in out
 
 

@@ -96,7 +96,7 @@ ENGLISH: Mapping[str, str] = {
     "surface.one": "{id} ({count})",
     "contradiction": "contradiction: {fact} is declared as {declared}, but is {effective}; the latter was judged",
     # --- the whole report
-    "left_out": "{count} more are not shown: {verdicts}",
+    "left_out": "{count} more are not shown (--verbose): {verdicts}",
     "host_only.no_host.one": "1 way depends only on the host, which was not seen: give --host this",
     "host_only.no_host.many": "{count} ways depend only on the host, which was not seen: give --host this",
     "host_only.host.one": "1 way depends only on what {host} did not show: {facts}",

@@ -20,12 +20,15 @@ from holdfast.reports._html_script import SCRIPT
 from holdfast.reports._html_style import STYLE
 from holdfast.reports._html_text import arrow, listed, safe, technique_anchor, way_line
 from holdfast.reports._html_workloads import workloads
+from holdfast.reports._json_text import Write
 from holdfast.reports._reasons import host_only, lead, options
 from holdfast.reports._words import Words
 from holdfast.reports.page import about, paragraphs
 
 MEDIA_TYPE = "text/html"
 
+_PIECE = 1 << 16
+"""Characters that are written at once."""
 _MOST_NAMES = 8
 """Names of a group spelled out in the graph's list."""
 
@@ -40,7 +43,28 @@ def render(report: Report, *, language: str = "en") -> bytes:
     Returns:
         UTF-8. Equal reports give equal bytes.
     """
-    return "".join(_page(report, Words(language))).encode("utf-8", "backslashreplace")
+    found: list[bytes] = []
+    render_to(report, found.append, language=language)
+    return b"".join(found)
+
+
+def render_to(report: Report, write: Write, *, language: str = "en") -> None:
+    """Write a report as one HTML file in pieces, so that a large one never lies in memory as a whole.
+
+    Args:
+        report: The report.
+        write: Takes each piece in turn.
+        language: Tag of a table in ``_words``.
+    """
+    waiting: list[str] = []
+    length = 0
+    for text in _page(report, Words(language)):
+        waiting.append(text)
+        length += len(text)
+        if length > _PIECE:
+            write("".join(waiting).encode("utf-8", "backslashreplace"))
+            waiting, length = [], 0
+    write("".join(waiting).encode("utf-8", "backslashreplace"))
 
 
 def _page(report: Report, words: Words) -> Iterator[str]:

@@ -24,6 +24,9 @@ _WIDEST_NAME = 40
 _MOST_IN_FULL = 10
 """Workloads after which one with the same ways out as another is told in two lines."""
 
+_MOST_CONTAINED = 20
+"""Contained workloads that are named without ``verbose``; the others are counted."""
+
 
 def render(  # noqa: PLR0913 - each is one choice of the reader
     report: Report,
@@ -41,7 +44,8 @@ def render(  # noqa: PLR0913 - each is one choice of the reader
         colour: Write SGR colour sequences.
         width: Columns to wrap at; 0 does not wrap, which is right for a pipe.
         verbose: Show every way out with its whole proof, not only the shortest with what carries it.
-        limit: Most workloads shown, worst first; the others are counted. None shows all.
+        limit: Most workloads shown, worst first; the others are counted. None shows all but for contained ones beyond
+            the twentieth, which ``verbose`` shows too.
         language: Tag of a table in ``_words``.
     """
     return painted(_lines(report, Words(language), verbose=verbose, limit=limit), colour=colour, width=width)
@@ -49,7 +53,7 @@ def render(  # noqa: PLR0913 - each is one choice of the reader
 
 def _lines(report: Report, words: Words, *, verbose: bool, limit: int | None) -> Iterator[Line]:
     ordered = worst_first(report.assessments)
-    shown = ordered if limit is None else ordered[: max(limit, 0)]
+    shown, left_out = _shown(ordered, verbose=verbose, limit=limit)
     name_width = min(_WIDEST_NAME, max((len(one_line(each.workload.name)) for each in shown), default=0))
     before = False
     first: dict[tuple[object, ...], str] = {}
@@ -61,10 +65,10 @@ def _lines(report: Report, words: Words, *, verbose: bool, limit: int | None) ->
             yield line()
         yield from lines
         before = len(lines) > 1
-    if len(shown) < len(ordered):
+    if left_out:
         yield line()
-        verdicts = _verdicts(counted(ordered[len(shown) :]), words)
-        yield line((words("left_out", count=len(ordered) - len(shown), verdicts=verdicts), "dim"))
+        verdicts = _verdicts(counted(left_out), words)
+        yield line((words("left_out", count=len(left_out), verdicts=verdicts), "dim"))
     for part in (
         _edges(report, words) if verbose else iter(()),
         _summed_up(report, words, verbose=verbose),
@@ -78,6 +82,21 @@ def _lines(report: Report, words: Words, *, verbose: bool, limit: int | None) ->
     if ordered or report.not_understood:
         yield line()
     yield _summary(report, words)
+
+
+def _shown(ordered: list[Assessment], *, verbose: bool, limit: int | None) -> tuple[list[Assessment], list[Assessment]]:
+    """Split the workloads, worst first, into those to show and those to count.
+
+    Of a thousand contained ones the names of some tell as much as those of all, and the bad ones are still on screen.
+    """
+    if limit is not None:
+        return ordered[: max(limit, 0)], ordered[max(limit, 0) :]
+    if verbose:
+        return ordered, []
+    harmless = [each for each in ordered if each.verdict is Verdict.CONTAINED and not each.contradictions]
+    left_out = harmless[_MOST_CONTAINED:]
+    hidden = set(map(id, left_out))
+    return [each for each in ordered if id(each) not in hidden], left_out
 
 
 def _alike(assessment: Assessment) -> tuple[object, ...]:
