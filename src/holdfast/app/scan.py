@@ -151,7 +151,7 @@ def readings(
     if merge:
         yield reader.read_files(merge, named=True, dialect="compose")
     if "-" in targets.paths:
-        yield reader.read("standard input", sys.stdin.buffer.read(settings.max_bytes + 1), named=True)
+        yield _standard_input(reader, settings)
     paths = [path for path in targets.paths if path != "-"]
     named = frozenset(path for path in paths if os.path.isfile(path))  # noqa: PTH113
     met: set[str] = set()
@@ -163,6 +163,13 @@ def readings(
         elif found.named or not is_override(found.path):
             over = () if found.named and len(named) > 1 else overrides(found.path)
             yield reader.read_files((found.path, *over), named=found.named)
+
+
+def _standard_input(reader: Reader, settings: Settings) -> Reading:
+    name = "standard input"
+    if sys.stdin is None:
+        return Reading(problems=(NotUnderstood("it is closed", name, "pipe a document into the program"),))
+    return reader.read(name, sys.stdin.buffer.read(settings.max_bytes + 1), named=True)
 
 
 def _met(path: str, met: set[str]) -> bool:
@@ -202,7 +209,7 @@ def write_report(
     elif settings.report_format == "html":
         from holdfast.reports import html
 
-        write(html.render(report))
+        html.render_to(report, write)
     else:
         from holdfast.reports import terminal
 
