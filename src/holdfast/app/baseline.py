@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -92,6 +91,8 @@ def read(path: str) -> Baseline:
     Raises:
         Usage: The file is not there or is not a report of ``holdfast scan --format json``.
     """
+    import json
+
     try:
         report: Any = json.loads(Path(path).read_bytes())
         major = str(report["schema_version"]).partition(".")[0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path, PurePath
@@ -148,12 +147,15 @@ def _table(folder: Path) -> tuple[dict[str, Any] | None, str]:
     for name, keys in (("holdfast.toml", ()), ("pyproject.toml", ("tool", "holdfast"))):
         path = folder / name
         try:
-            table: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
+            import tomllib
+
+            table: Any = tomllib.loads(text)
         except (FileNotFoundError, NotADirectoryError):
             continue
         except PermissionError as error:
             raise Usage("the settings cannot be read", str(path), "give yourself read permission") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        except (ValueError, OSError) as error:
             raise Usage(f"the settings cannot be understood: {error}", str(path), "mend the file") from error
         for key in keys:
             table = table.get(key) if isinstance(table, dict) else None
