@@ -6,8 +6,11 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from jsonschema import Draft202012Validator
 
 import holdfast as holdfast_package
 
@@ -76,6 +79,12 @@ _COMPILED = TemporaryDirectory(prefix="holdfast-tests-")
 """Where the program's modules are kept compiled while the tests run; without it every run would compile all anew."""
 
 
+@cache
+def _validator() -> Draft202012Validator:
+    schema = Path(__file__).parents[1] / "schema" / "report-1.json"
+    return Draft202012Validator(json.loads(schema.read_text()))
+
+
 class Ended:
     """What a run of the program left behind."""
 
@@ -87,7 +96,10 @@ class Ended:
 
     @property
     def report(self):
-        return json.loads(self.out)
+        """The JSON report; every one that a test reads must have the shape that the schema promises."""
+        report = json.loads(self.out)
+        _validator().validate(report)
+        return report
 
     @property
     def verdicts(self) -> dict[str, str]:
