@@ -14,7 +14,7 @@ from holdfast.model.facts import Facts, Seen
 from holdfast.model.logic import atoms, covers, has, is_, is_not, lacks
 from holdfast.model.place import Where
 from holdfast.model.report import Report
-from holdfast.model.truth import UNKNOWN
+from holdfast.model.truth import UNKNOWN, YES
 from holdfast.model.values import Members, OtherThan, Paths
 from holdfast.model.words import container, host
 from holdfast.reports import _words, holdfast_json, terminal
@@ -331,3 +331,18 @@ def test_a_fact_known_in_part_is_said_to_be_so(value, said):
         {"other_than": 0},
         {"yes": [], "maybe": [], "no": [], "rest": "unknown"},
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (Members(), "nothing"),
+        (Members.of("b", "a"), "a, b"),
+        (Members.of("a", maybe=("d", "c")), "a; perhaps c, d"),
+        (Members.of(maybe=("tun",)), "nothing; perhaps tun"),
+        (Members(frozenset({"a"}), frozenset({"b"}), rest=UNKNOWN), "a; the rest is unknown"),
+        (Members(no=frozenset({"a"}), rest=YES), "everything but a"),
+    ],
+)
+def test_a_set_is_spelled_with_what_is_open_about_it(value, said):
+    assert human(value, Words()) == said

@@ -112,7 +112,11 @@ def _human_members(value: Members, words: Words, asked: object) -> str:
         names = ", ".join(sorted(str(name) for name in value.no))
         return words("value.everything_but", names=names) if names else words("value.everything")
     names = ", ".join(sorted(str(name) for name in value.yes)) or words("value.none")
-    return words("value.rest_unknown", names=names) if value.rest is UNKNOWN or value.maybe else names
+    if value.rest is UNKNOWN:
+        return words("value.rest_unknown", names=names)
+    if value.maybe:
+        return words("value.perhaps", names=names, maybe=", ".join(sorted(str(name) for name in value.maybe)))
+    return names
 
 
 def _human_structure(value: object, words: Words, asked: object, depth: int) -> str:

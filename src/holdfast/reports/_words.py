@@ -59,6 +59,7 @@ ENGLISH: Mapping[str, str] = {
     "value.everything": "everything",
     "value.everything_but": "everything but {names}",
     "value.rest_unknown": "{names}; the rest is unknown",
+    "value.perhaps": "{names}; perhaps {maybe}",
     "value.names": "{count} names",
     "value.opaque": "judged name by name",
     "value.holds.yes": "has {name}",
