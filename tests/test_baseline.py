@@ -160,3 +160,17 @@ def test_a_baseline_that_is_none_ends_the_scan_before_it_begins(tmp_path):
     ended = holdfast("scan", ".", "--baseline", "old.json", folder=tmp_path)
     assert ended.code == 2
     assert "is not a report of Holdfast" in ended.err
+
+
+def test_a_report_is_not_written_over_its_own_baseline_and_a_part_is_no_baseline(tmp_path):
+    (tmp_path / "open.yaml").write_text(SOCKET_POD)
+    holdfast("scan", ".", "-o", "old.json", folder=tmp_path)
+    before = (tmp_path / "old.json").read_bytes()
+    ended = holdfast("scan", ".", "--baseline", "old.json", "-o", "./old.json", folder=tmp_path)
+    assert ended.code == 2
+    assert "over its own baseline" in ended.err
+    assert (tmp_path / "old.json").read_bytes() == before
+    assert holdfast("scan", ".", "--baseline", "old.json", "-o", "new.json", folder=tmp_path).code == 0
+    ended = holdfast("scan", ".", "--baseline", "new.json", folder=tmp_path)
+    assert ended.code == 2
+    assert "only what was new" in ended.err

@@ -89,13 +89,15 @@ def read(path: str) -> Baseline:
     """Read an earlier JSON report.
 
     Raises:
-        Usage: The file is not there or is not a report of ``holdfast scan --format json``.
+        Usage: The file is not there, is not a report of ``holdfast scan --format json``, or is one that was itself
+            told beside a baseline: everything that one left out would be new again.
     """
     import json
 
     try:
         report: Any = json.loads(Path(path).read_bytes())
         major = str(report["schema_version"]).partition(".")[0]
+        partial = bool(report.get("summary", {}).get("baseline_left_out"))
         known: dict[tuple[str, str], list[Earlier]] = {}
         for each in report["assessments"]:
             workload = each["workload"]
@@ -106,6 +108,8 @@ def read(path: str) -> Baseline:
         raise Usage("the baseline is not a report of Holdfast", path, _NEXT) from error
     if major != "1":
         raise Usage(f"the baseline is a report of version {major[:20]}, this program reads version 1", path, _NEXT)
+    if partial:
+        raise Usage("the baseline tells only what was new beside an older one", path, f"{_NEXT}, without --baseline")
     return Baseline(known)
 
 

@@ -59,7 +59,10 @@ class Settings:
             if name not in known:
                 raise Usage(f"there is no setting {name!r}", where, f"settings: {', '.join(sorted(known))}")
         checked: dict[str, Any] = {name: _checked(name, value, where) for name, value in given.items()}
-        return replace(self, **checked)
+        settings = replace(self, **checked)
+        if settings.baseline and os.path.abspath(settings.baseline) == os.path.abspath(settings.output or "/"):  # noqa: PTH100
+            raise Usage("the report would be written over its own baseline", where, "choose another output")
+        return settings
 
     @property
     def report_format(self) -> str:
