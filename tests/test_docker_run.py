@@ -619,3 +619,37 @@ def test_an_option_that_nobody_knows_leaves_known_capabilities() -> None:
     document = Document("x.sh", "docker run --cap-add SYS_ADMIN $MORE x\n")
     (workload,) = docker_run.read(document, Surroundings()).workloads
     assert (workload.facts.value(declared.CAPABILITIES_ADDED) or ())[0] == "SYS_ADMIN"
+
+
+@pytest.mark.parametrize(
+    ("text", "engine"),
+    [
+        ("$DOCKER run --privileged x", "docker"),
+        ("${DOCKER} run --privileged x", "docker"),
+        ('"$DOCKER" run --privileged x', "docker"),
+        ("${DOCKER:-docker} run --privileged x", "docker"),
+        ("run:\n\t@$(DOCKER) run --privileged x", "docker"),
+        ("ENGINE=podman\nsudo $ENGINE run --privileged x", "podman"),
+        ("CMD=/usr/bin/nerdctl\n$CMD container run --privileged x", "containerd"),
+        ("${PODMAN_CMD} create --privileged x", "podman"),
+        ("ExecStart=/bin/sh -c 'docker run --privileged x'", "docker"),
+        ("case $1 in\n  start|up) docker run --privileged x ;;\nesac", "docker"),
+        ("docker run --privileged $'x'", "docker"),
+    ],
+)
+def test_engines_behind_variables_and_shells(text: str, engine: str) -> None:
+    (workload,) = docker_run.read(Document("x.sh", text), Surroundings()).workloads
+    assert workload.workload.image == "x"
+    assert workload.facts.value(declared.ENGINE) == engine
+    assert workload.facts.value(declared.PRIVILEGED) is True
+
+
+@pytest.mark.parametrize(
+    "text", ["$NPM run --privileged x", "${MAKE} run x", "CMD=yarn\n$CMD run x", "echo $DOCKER run"]
+)
+def test_other_programs_behind_variables_start_no_container(text: str) -> None:
+    assert not docker_run.read(Document("x.sh", text), Surroundings()).workloads
+
+
+def test_a_quoted_path_in_the_manner_of_c() -> None:
+    assert started("docker run -v $'/etc':/e x\n") == ["/etc"]

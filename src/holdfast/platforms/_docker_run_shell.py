@@ -16,7 +16,13 @@ from holdfast.model.errors import NotUnderstood
 from holdfast.platforms._docker_run_words import Lexer, Word
 
 ENGINES = ("docker", "podman", "nerdctl")
-_START = re.compile(r"(?<![\w.])(docker|podman|nerdctl)(?:\.exe)?(?=[ \t\\`])")
+_START = re.compile(
+    r"""(?<![\w.])(docker|podman|nerdctl)(?:\.exe)?(?=[ \t\\`^])
+      | ["']?\$(?:\{(\w{1,40})(?::?-([\w./-]{1,40}))?\}|\((\w{1,40})\)|([A-Za-z_]\w{0,40}))["']?
+        (?=[ \t]+(?:container[ \t]+)?(?:run|create)[ \t\\])""",
+    re.VERBOSE,
+)
+"""The engine by its name, or by a variable right before ``run`` that may hold it."""
 _ACT = re.compile(r"(?<![\w./-])(?:run|create)(?![\w./=:-])")
 _PATH = re.compile(r"[\w./~\\:-]{0,200}[/\\]\Z")
 _PROMPT = re.compile(r"[\w.@:~/-]{0,80}[$%>#]\s+|\[[^\]\n]{0,80}\][$#]\s+|PS [^>\n]{0,80}>\s+")
@@ -25,7 +31,7 @@ _BEFORE = re.compile(
     r"""(?:
         (?:(?:[\d*/,-]{1,40}\s+){5}|@\w{1,20}\s+)(?:\w{1,40}\s+)?  # a crontab
       | [@+-]{1,3}\s*                                              # make's prefixes, bullets
-      | [0-9]{1,3}[.)]\s+                                          # a numbered list
+      | [0-9]{1,3}\.\s+ | [\w.*?|"'-]{1,60}\)\s*                  # a numbered list, a case
       | [a-z][\w-]{0,80}:\s+                                       # a make target, a key
       | Exec\w{1,20}=[-@:+!]{0,3}                                  # a unit file
       | (?:function\s+)?[\w-]{1,80}\s*\(\)\s*\{?\s*               # a function
@@ -33,7 +39,8 @@ _BEFORE = re.compile(
       | [A-Za-z_]\w{0,80}\+?=["']?(?:\$\(|`)\s*                    # the command's output is assigned
       | [A-Za-z_]\w{0,80}\+?=(?:"[^"\n]*"|'[^'\n]*'|[^\s"'`;&|]*)\s+ # an assignment before the command
       | sudo(?:\s+(?:-[ugh]\s+\w+|--?[\w-]+(?:=\w+)?))*\s+
-      | ssh(?:\s+-[A-Za-z](?:\s*[\w./=:][\w./=@:-]*)?)*\s+[^\s"'-][^\s"']*\s+ | (?:ba|da|z|k)?sh\s+-\w{0,8}c\s+
+      | ssh(?:\s+-[A-Za-z](?:\s*[\w./=:][\w./=@:-]*)?)*\s+[^\s"'-][^\s"']*\s+
+      | (?:[\w./-]{0,80}/)?(?:ba|da|z|k)?sh\s+-\w{0,8}c\s+
       | (?:doas|exec|eval|command|nohup|time|env|then|do|else|if|while|until|xargs|RUN|call|and|stdbuf\s+-\S+|
            nice(?:\s+-n\s*\S+)?|timeout\s+\S+)\s+
       | [!({`"']\s* | \$\(\s*
@@ -103,7 +110,7 @@ def commands(
         if fence is not None:
             code, session = not code, fence.group(2).lower() in _SESSIONS
             continue
-        if done >= offset or not any(engine in line for engine in ENGINES):
+        if done >= offset or not (any(engine in line for engine in ENGINES) or ("$" in line and _ACT.search(line))):
             continue
         if done <= begin and not _is_code(line, code=code, session=session):
             continue
@@ -116,14 +123,24 @@ def commands(
                     problems.append(_too_much(name, number))
                 return
             stop = _opens(line, match.start())
-            if stop is None:
+            engine = match.group(1) or _engine_in(match, variables)
+            if stop is None or not engine:
                 continue
             lexer = Lexer(text, begin + match.end(), number, variables, stop)
             words = lexer.run()
             done = lexer.at
             at = max(at, done - begin)
-            yield Command(match.group(1), words, number, lexer.cut)
+            yield Command(engine, words, number, lexer.cut)
             count += 1
+
+
+def _engine_in(match: re.Match[str], variables: Mapping[str, str]) -> str:
+    """Return the engine that a variable stands for, by its value, its default or its own name; empty for none."""
+    _, braced, default, bracketed, bare = match.groups()
+    variable: str = braced or bracketed or bare
+    value: str = variables.get(variable) or default or ""
+    name = value.rpartition(" ")[2].rpartition("/")[2] if value else variable.lower()
+    return next((engine for engine in ENGINES if engine in name), "")
 
 
 def _too_much(name: str, line: int) -> NotUnderstood:

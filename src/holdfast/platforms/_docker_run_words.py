@@ -160,6 +160,9 @@ class Lexer:
 
     def _expansion(self, *, quoted: bool) -> None:
         start = self.at
+        if not quoted and self.text[start : start + 2] in {"$'", '$"'}:
+            self.at += 1  # bash: a text with escapes like those of C, or one to be translated
+            return
         end, value, note = self._expanded()
         raw = self.text[start:end]
         self.at = end
