@@ -34,6 +34,8 @@ class Op(Enum):
     CONTAINS = "contains"
     NOT_CONTAINS = "does not contain"
 
+    __hash__ = object.__hash__  # a member is one object; Enum's own hash is Python code, and this is the hot path
+
     @property
     def opposite(self) -> Op:
         """The comparison that is true exactly where this one is false."""
