@@ -346,3 +346,13 @@ def test_a_fact_known_in_part_is_said_to_be_so(value, said):
 )
 def test_a_set_is_spelled_with_what_is_open_about_it(value, said):
     assert human(value, Words()) == said
+
+
+def test_how_to_decide_what_is_unknown_is_said_once_and_only_where_something_is():
+    assert (
+        plain(Report((database(), database(), web()))).count("to decide what is unknown: --host this, or --assume") == 1
+    )
+    seen = plain(Report((replace(database(), host="node-7"),), host="node-7"))
+    assert "--host this" not in seen
+    assert seen.count("--assume FACT=VALUE") == 1
+    assert "--assume FACT=VALUE" not in plain(Report((web(), cache())))

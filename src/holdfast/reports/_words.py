@@ -85,6 +85,8 @@ ENGLISH: Mapping[str, str] = {
     "mark.unconfirmed": "confirmed by no drill yet",
     "fix": "fix: {text}",
     "look_at": "look at:",
+    "look_at.how.host": "who knows what to look at can say so: --assume FACT=VALUE",
+    "look_at.how.no_host": "to decide what is unknown: --host this, or --assume FACT=VALUE for what to look at",
     "not_seen": "not seen: {reason}",
     "not_seen.bare": "not seen",
     "not_seen.names": "not known about {names}",

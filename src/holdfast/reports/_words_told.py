@@ -35,6 +35,7 @@ TOLD: Mapping[str, str] = {
     "told.container.leaked_host_fd.IS": "a process holds an open directory of the host",
     "told.container.lxcfs_writable.IS": "an lxcfs mount is writable",
     "told.container.cgroup_v1_root.IS": "it is in the root group of a version 1 cgroup hierarchy",
+    "told.container.same_user_id_on_host.IS": "a process with the same user id runs outside, within sight",
     "told.container.same_user_on_host.IS": "a process of the same user runs outside, within sight",
     "told.container.same_user_in_container.IS": "a process of another container with the same user is within sight",
     "told.container.layer_path_known.IS": "it can learn where its own files lie on the host",

@@ -116,7 +116,12 @@ def _edges(report: Report, words: Words) -> Iterator[Line]:
 
 
 def _summed_up(report: Report, words: Words, *, verbose: bool) -> Iterator[Line]:
-    """Sum up what is no way out of a single workload: the surface, what the host decides, what must be assumed."""
+    """Say how to decide what is unknown; sum up the surface, what the host decides, and what must be assumed."""
+    undecided = [each for each in report.assessments if each.verdict is Verdict.UNKNOWN]
+    if undecided:
+        yield line(
+            (words("look_at.how.host" if all(each.host for each in undecided) else "look_at.how.no_host"), "dim")
+        )
     wider = surface(report)
     if wider and not verbose:
         ids = ", ".join(words("surface.one", id=one_line(name), count=count) for name, count in wider.items())
