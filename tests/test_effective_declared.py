@@ -160,6 +160,17 @@ def joined(facts, change):
         ({declared.APPARMOR: "mine", declared.PRIVILEGED: True}, APPARMOR, "mount", UNKNOWN),
         ({declared.APPARMOR: "docker-default", declared.PRIVILEGED: True}, APPARMOR, "mount", YES),
         ({}, joined(APPARMOR, {engine.ROOTLESS: True}), "mount", NO),
+        # the newer call to attach a mount: AppArmor has a hook for it since Linux 6.7
+        ({}, joined(APPARMOR, {host.KERNEL_VERSION: (6, 12, 107)}), "move_mount", YES),
+        ({}, joined(APPARMOR, {host.KERNEL_VERSION: (6, 7)}), "move_mount", YES),
+        ({}, joined(APPARMOR, {host.KERNEL_VERSION: (6, 1, 0), host.DISTRIBUTION: "debian-12"}), "move_mount", NO),
+        ({}, joined(APPARMOR, {host.KERNEL_VERSION: (6, 1, 0), host.DISTRIBUTION: "other-1"}), "move_mount", UNKNOWN),
+        ({}, joined(APPARMOR, {host.KERNEL_VERSION: (6, 1, 0)}), "move_mount", UNKNOWN),
+        ({}, joined(APPARMOR, {host.KERNEL_VERSION: (4, 19, 0)}), "move_mount", YES),  # there is no such call
+        ({}, APPARMOR, "move_mount", UNKNOWN),
+        ({}, joined(APPARMOR, {host.KERNEL_VERSION: (6, 12, 107)}), "detached_mount", NO),
+        (PODMAN, SELINUX, "move_mount", YES),
+        (PODMAN, SELINUX, "detached_mount", YES),
         (K8S, APPARMOR, "mount", YES),
         ({**K8S, declared.PRIVILEGED: True}, APPARMOR, "mount", NO),
         (K8S, NOWHERE, "host_files", NO),  # nor does containerd

@@ -286,6 +286,18 @@ def test_the_same_user_outside(outside: Neighbour, wanted: bool | None) -> None:
     assert told(replace(RECORD, neighbours={77: outside}), observed.SAME_USER_ON_HOST) is wanted
 
 
+def test_signals_ask_for_the_users_number_only() -> None:
+    """Seen in a virtual machine: user 1000 with group 0 may not look into a process 1000:1000, but may stop it."""
+    mine = with_text("status", STATUS.replace("Uid:\t0\t0\t0\t0", "Uid:\t1000\t1000\t1000\t1000"))
+    record = replace(mine, neighbours={77: neighbour(1000, permitted="000001ffffffffff")})
+    assert told(record, observed.SAME_USER_ID_ON_HOST) is True
+    assert told(record, observed.SAME_USER_ON_HOST) is False
+    assert told(replace(mine, neighbours={77: neighbour(0)}), observed.SAME_USER_ID_ON_HOST) is False
+    inside = replace(neighbour(1000), container="web")
+    assert told(replace(mine, neighbours={77: inside}), observed.SAME_USER_ID_ON_HOST) is False
+    assert "could not be compared" in absent(replace(mine, neighbours=None), observed.SAME_USER_ID_ON_HOST).reason
+
+
 def test_a_process_that_is_not_dumpable_is_out_of_reach() -> None:
     mine = STATUS.replace("Uid:\t0\t0\t0\t0", "Uid:\t1000\t1000\t1000\t1000").replace(
         "Gid:\t0\t0\t0\t0", "Gid:\t1000\t1000\t1000\t1000"

@@ -59,6 +59,7 @@ def _plain_answers(records: Records) -> dict[Fact[Any], Answer]:
             Seen(tuple(int(part) for part in numbers[0].split(".")), Where(name)) if numbers else records.absent(name)
         ),
         host.CGROUP_VERSION: _cgroup_version(records),
+        host.CGROUP_NAMESPACES_DELEGATED: _delegated(records),
         host.DISTRIBUTION: _distribution(records),
         host.PROC_HIDEPID: _hidepid(records),
         host.DBUS: _systemd_bus(records),
@@ -93,6 +94,13 @@ def _cgroup_version(records: Records) -> Answer:
     if unified:
         return Seen("v2", where, "no version 1 hierarchy is mounted")
     return Absent("no cgroup file system is mounted where the collector looked", where)
+
+
+def _delegated(records: Records) -> Answer:
+    trees = [mount for mount in records.mounts if mount.fstype == "cgroup2"]
+    if not trees:
+        return records.absent(records.mounts_name, "no version 2 tree is mounted where the collector looked")
+    return Seen(any("nsdelegate" in mount.super_options for mount in trees), Where(records.mounts_name))
 
 
 def _distribution(records: Records) -> Answer:

@@ -120,6 +120,7 @@ class _Process:
             observed.DEVICE_NODES: self._device_nodes(),
             observed.OUTSIDE_FDS: self._outside_folders(),
             observed.SAME_USER_ON_HOST: self._same_user(contained=False),
+            observed.SAME_USER_ID_ON_HOST: self._same_user_id(),
             observed.SAME_USER_IN_CONTAINER: self._same_user(contained=True),
         }
         if self.sandbox:
@@ -293,6 +294,18 @@ class _Process:
         if any(not folder.mount for folder in folders):
             return Absent("the mount of an open directory could not be told", where)
         return Seen(tuple(folder.path for folder in folders if folder.mount not in inside), where)
+
+    def _same_user_id(self) -> Answer:
+        """Compare with the host's processes as kill(2) does: by the user's number alone, groups and rights aside."""
+        seen, where = self.record.neighbours, self.where("ns/pid")
+        if seen is None or self.status is None or not self.status.groups:
+            return Absent("the processes outside could not be compared with", where)
+        user = self.status.users[1]
+        for pid, neighbour in seen.items():
+            other = Status(neighbour.status)
+            if not neighbour.container and user in (other.users[0], other.users[2]) and "VmSize" in other.fields:
+                return Seen(True, Where(f"/proc/{pid}/status"), f"process {pid} outside has the same user id")
+        return Seen(False, where, "no such process is visible from inside")
 
     def _same_user(self, *, contained: bool) -> Answer:
         """Compare with the processes outside as ptrace_may_access does, but for capabilities that override it.

@@ -54,6 +54,7 @@ _VALUES: dict[Fact[Any], object] = {
     container.SERVICE_ACCOUNT_TOKEN: True,
     container.VOLUME_CLAIMS: True,
     container.SAME_USER_ON_HOST: False,
+    container.SAME_USER_ID_ON_HOST: False,
     container.SAME_USER_IN_CONTAINER: False,
 }
 

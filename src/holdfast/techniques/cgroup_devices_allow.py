@@ -8,8 +8,9 @@ CAP_SYS_ADMIN, and that the parent group permits the device, which the groups of
 lies in the container's own group, so a private cgroup namespace does not hide it. Version 2 has no such file: there a
 BPF program decides, which the container cannot detach.
 
-What closes it: dropping CAP_SYS_ADMIN; a host with cgroup version 2 only; a user namespace. AppArmor closes the usual
-way, a fresh mount of the hierarchy, but not a cgroup file system that the container was given writable.
+What closes it: dropping CAP_SYS_ADMIN; a host with cgroup version 2 only; a user namespace. AppArmor docker-default
+refuses a fresh mount of the hierarchy by mount(2), but not one made by the newer calls fsopen and fsmount, whose files
+can be opened without attaching it, nor a cgroup file system that the container was given writable.
 
 How it looks: a write to ``devices.allow`` by a process in a container, then mknod for a block device.
 """
@@ -20,7 +21,7 @@ from holdfast.model.technique import DrillClass, Evidence, Example, Situation, T
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
 from holdfast.model.words import container, event, host
-from holdfast.model.words.conditions import host_capability, host_root, lsm_permits, may_call
+from holdfast.model.words.conditions import host_capability, host_root, may_mount, may_use_detached
 
 _FILE = "/sys/fs/cgroup/devices/devices.allow"
 
@@ -44,7 +45,7 @@ TECHNIQUE = Technique(
     exposed_when=host_capability("CAP_SYS_ADMIN")
     & host_root()
     & one_of(host.CGROUP_VERSION, "v1", "hybrid")
-    & (has(container.KERNEL_FILES_WRITABLE, _FILE) | (may_call("mount") & lsm_permits("mount"))),
+    & (has(container.KERNEL_FILES_WRITABLE, _FILE) | may_mount() | may_use_detached()),
     gives=(
         Change(
             container.DEVICE_ACCESS,
@@ -74,7 +75,20 @@ TECHNIQUE = Technique(
             },
             YES,
         ),
-        Example("the same under docker-default", {**_OPEN, container.LSM_DENIES: Members.of("mount")}, NO),
+        Example(
+            "under docker-default, where seccomp refuses the newer calls",
+            {**_OPEN, container.LSM_DENIES: Members.of("mount")},
+            NO,
+        ),
+        Example(
+            "under docker-default, with a mount that is attached nowhere",
+            {
+                **_OPEN,
+                container.SYSCALLS: Members.of("mount", "mknod", "fsopen", "fsmount", "move_mount"),
+                container.LSM_DENIES: Members.of("mount", "move_mount"),
+            },
+            YES,
+        ),
         Example("a v2 host", {**_OPEN, host.CGROUP_VERSION: "v2"}, NO),
         Example(
             "a writable file without CAP_SYS_ADMIN",

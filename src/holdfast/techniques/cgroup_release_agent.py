@@ -11,8 +11,11 @@ write needs CAP_SYS_ADMIN in the initial user namespace, which a container with 
 of its own has. Only the root group has the file. With the host's cgroup namespace, Docker's default on version 1, a
 mount shows the root group; with a private one only where the runtime left the container in the root group.
 
-What closes it: not granting CAP_SYS_ADMIN; an AppArmor or SELinux policy that refuses mount; a user namespace; a host
-with cgroup version 2 only, which has no such file; a kernel built with CONFIG_STATIC_USERMODEHELPER.
+A host that uses version 2 only is not safe from it: a version 1 hierarchy with a name and no controllers can still be
+made, in the host's cgroup namespace.
+
+What closes it: not granting CAP_SYS_ADMIN; a private cgroup namespace on a version 2 host; SELinux; a user namespace; a
+kernel built with CONFIG_STATIC_USERMODEHELPER. AppArmor docker-default refuses mount, but not fsopen and fsmount.
 
 How it looks: a mount of type cgroup after the container has started, then a write to ``release_agent``, then a program
 started by the kernel itself.
@@ -24,7 +27,7 @@ from holdfast.model.technique import DrillClass, Evidence, Example, Situation, T
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
 from holdfast.model.words import container, event, host, reach
-from holdfast.model.words.conditions import host_root, may_mount
+from holdfast.model.words.conditions import host_root, may_mount, may_use_detached
 
 _OPEN: Situation = {
     host.CGROUP_VERSION: "v1",
@@ -45,20 +48,25 @@ TECHNIQUE = Technique(
     attack=("T1611",),
     evidence=Evidence.SOURCE,
     confirmed=True,
-    exposed_when=may_mount()
+    exposed_when=(may_mount() | may_use_detached())
     & host_root()
-    & one_of(host.CGROUP_VERSION, "v1", "hybrid")
-    & (has(container.SHARED_NAMESPACES, "cgroup") | is_(container.CGROUP_V1_ROOT, True))
+    & (
+        has(container.SHARED_NAMESPACES, "cgroup")
+        | (one_of(host.CGROUP_VERSION, "v1", "hybrid") & is_(container.CGROUP_V1_ROOT, True))
+    )
     & is_(host.STATIC_USERMODE_HELPER, False),
     gives=(Change(reach.HOST_ROOT, True, "the kernel starts the release agent as root in the initial namespaces"),),
     closed_by=(
         Change(container.CAPABILITIES, without("CAP_SYS_ADMIN"), "drop CAP_SYS_ADMIN: the hierarchy cannot be mounted"),
-        Change(container.LSM_DENIES, with_("mount"), "enforce an AppArmor or SELinux policy that refuses mount"),
+        Change(
+            container.LSM_DENIES,
+            with_("mount", "move_mount", "detached_mount"),
+            "enforce SELinux container_t; AppArmor docker-default refuses mount, but not all the newer calls",
+        ),
         Change(
             container.USER_NAMESPACE, "private", "run in a user namespace: the capability does not count on the host"
         ),
         Change(container.SANDBOX, "gvisor", "run in a sandbox: the mount never reaches the host's kernel"),
-        Change(host.CGROUP_VERSION, "v2", "boot the host with cgroup version 2 only: it has no release_agent"),
         Change(host.STATIC_USERMODE_HELPER, True, "use a kernel that starts one fixed helper program only"),
     ),
     seen_as=is_(event.IN_CONTAINER, True) & is_(event.WRITE, True) & ends_with(event.PATH, "/release_agent"),
@@ -73,10 +81,32 @@ TECHNIQUE = Technique(
             YES,
         ),
         Example("a private cgroup namespace", {**_OPEN, container.SHARED_NAMESPACES: Members()}, NO),
-        Example("the same on a v2 host", {**_OPEN, host.CGROUP_VERSION: "v2"}, NO),
-        Example("the same under docker-default", {**_OPEN, container.LSM_DENIES: Members.of("mount")}, NO),
+        Example(
+            "the host's cgroup namespace on a v2 host: a named hierarchy can be made",
+            {**_OPEN, host.CGROUP_VERSION: "v2"},
+            YES,
+        ),
+        Example(
+            "a private cgroup namespace on a v2 host",
+            {**_OPEN, host.CGROUP_VERSION: "v2", container.SHARED_NAMESPACES: Members()},
+            NO,
+        ),
+        Example(
+            "under docker-default, where seccomp refuses the newer calls",
+            {**_OPEN, container.LSM_DENIES: Members.of("mount")},
+            NO,
+        ),
+        Example(
+            "under docker-default, with a mount that is attached nowhere",
+            {
+                **_OPEN,
+                container.SYSCALLS: Members.of("mount", "fsopen", "fsmount", "move_mount"),
+                container.LSM_DENIES: Members.of("mount", "move_mount"),
+            },
+            YES,
+        ),
         Example("root in a user namespace", {**_OPEN, container.USER_NAMESPACE: "private"}, NO),
-        Example("host not seen", unseen(_OPEN, host.CGROUP_VERSION), UNKNOWN),
+        Example("cgroup namespace not seen", unseen(_OPEN, container.SHARED_NAMESPACES), UNKNOWN),
         Example(
             "a private cgroup namespace, groups not seen",
             {**unseen(_OPEN, container.CGROUP_V1_ROOT), container.SHARED_NAMESPACES: Members()},

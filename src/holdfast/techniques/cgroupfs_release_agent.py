@@ -22,7 +22,14 @@ from holdfast.model.values import Members, Paths
 from holdfast.model.words import container, event, host, reach
 from holdfast.model.words.conditions import host_capability, host_root, lsm_permits
 
-_HIERARCHY = "/sys/fs/cgroup/*"
+# the file is in the root of a hierarchy alone; a container's own group, which a privileged one may write, has none
+_FILES = tuple(
+    f"/sys/fs/cgroup/{hierarchy}/release_agent"
+    for hierarchy in (
+        "blkio", "cpu", "cpu,cpuacct", "cpuset", "devices", "freezer", "hugetlb", "memory", "misc", "net_cls",
+        "net_cls,net_prio", "perf_event", "pids", "rdma", "systemd",
+    )
+)  # fmt: skip
 
 _OPEN: Situation = {
     container.HOST_PATHS_WRITABLE: Paths(("/sys/fs/cgroup",)),
@@ -43,7 +50,7 @@ TECHNIQUE = Technique(
     row=36,
     attack=("T1611",),
     evidence=Evidence.COMMON_KNOWLEDGE,
-    exposed_when=covers(container.HOST_PATHS_WRITABLE, _HIERARCHY)
+    exposed_when=covers(container.HOST_PATHS_WRITABLE, *_FILES)
     & host_root()
     & lsm_permits("host_files")
     & one_of(host.CGROUP_VERSION, "v1", "hybrid")
@@ -76,6 +83,11 @@ TECHNIQUE = Technique(
     },
     drill_class=DrillClass.D2,
     examples=(
+        Example(
+            "privileged: its own group is writable, which is not the root of the hierarchy",
+            {**_OPEN, container.HOST_PATHS_WRITABLE: Paths(("/sys/fs/cgroup/memory/docker/0123",))},
+            NO,
+        ),
         Example("mounted writable, with CAP_SYS_ADMIN", _OPEN, YES),
         Example(
             "default capabilities on a kernel without the change",

@@ -28,7 +28,7 @@ _OPEN: Situation = {
     container.USER_NAMESPACE: "host",
     container.LSM_DENIES: Members(),
     container.HOST_USER_ID: 0,
-    container.SAME_USER_ON_HOST: False,
+    container.SAME_USER_ID_ON_HOST: False,
 }
 
 TECHNIQUE = Technique(
@@ -38,7 +38,7 @@ TECHNIQUE = Technique(
     evidence=Evidence.SOURCE,
     confirmed=True,
     exposed_when=shares("pid")
-    & (host_root() | host_capability("CAP_KILL") | is_(container.SAME_USER_ON_HOST, True))
+    & (host_root() | host_capability("CAP_KILL") | is_(container.SAME_USER_ID_ON_HOST, True))
     & lsm_permits("ptrace_host"),  # docker-default and container_t refuse signals wherever they refuse ptrace
     gives=(Change(reach.HOST_PROCESS, True, "processes of the host can be stopped and ended"),),
     closed_by=(
@@ -60,7 +60,7 @@ TECHNIQUE = Technique(
                 **_OPEN,
                 container.CAPABILITIES: Members(),
                 container.HOST_USER_ID: 1000,
-                container.SAME_USER_ON_HOST: True,
+                container.SAME_USER_ID_ON_HOST: True,
             },
             YES,
         ),

@@ -8,8 +8,9 @@ Why the kernel allows it: shared mounts form a peer group, and a mount in one pe
 drivers hand volumes to the kubelet. It takes CAP_SYS_ADMIN in the host's user namespace; from a namespace with fewer
 rights the kernel makes propagation one-way.
 
-What closes it: ``rslave`` or ``rprivate`` (``HostToContainer`` or ``None``); not granting CAP_SYS_ADMIN; an AppArmor
-or SELinux policy that refuses mount; a user namespace; a sandbox with a kernel of its own.
+What closes it: ``rslave`` or ``rprivate`` (``HostToContainer`` or ``None``); not granting CAP_SYS_ADMIN; SELinux;
+AppArmor docker-default on Linux 6.7 or later (before, its refusal of mount did not reach move_mount); a user namespace;
+a sandbox with a kernel of its own.
 
 How it looks: a mount by a running container on a mount point that has peers on the host.
 """
@@ -41,7 +42,11 @@ TECHNIQUE = Technique(
     closed_by=(
         Change(container.HOST_PATHS_SHARED, Paths(), "mount with rslave or rprivate: nothing travels back to the host"),
         Change(container.CAPABILITIES, without("CAP_SYS_ADMIN"), "drop CAP_SYS_ADMIN: nothing can be mounted"),
-        Change(container.LSM_DENIES, with_("mount"), "enforce an AppArmor or SELinux policy that refuses mount"),
+        Change(
+            container.LSM_DENIES,
+            with_("mount", "move_mount"),
+            "enforce SELinux container_t, or AppArmor docker-default on Linux 6.7 or later",
+        ),
         Change(container.USER_NAMESPACE, "private", "run in a user namespace: propagation becomes one-way"),
         Change(container.SANDBOX, "gvisor", "run in a sandbox: the mount never reaches the host's kernel"),
     ),

@@ -2,14 +2,16 @@
 
 What happens: the runtime mounts ``/proc/sys`` and ``/sys`` read-only and covers other files. A container that may
 mount takes that back: it remounts the read-only mount writable, or mounts a second procfs, sysfs or binfmt_misc, which
-comes without the covers. Then the machine's settings lie open, for instance ``core_pattern``.
+comes without the covers. Then the machine's settings lie open, for instance ``core_pattern``. AppArmor's rules
+against writing them name paths below ``/proc`` and ``/sys``; a second procfs at another place is not meant by them.
 
 Why the kernel allows it: read-only and masked paths are ordinary mounts. Whoever has CAP_SYS_ADMIN over the mount
 namespace's own user namespace may change them; they are locked only for a namespace below another one. This does not
 depend on the cgroup version.
 
-What closes it: dropping CAP_SYS_ADMIN; a seccomp profile or an AppArmor or SELinux policy that refuses mount
-(docker-default does); a user namespace, whose root is not the host's root; a sandbox.
+What closes it: dropping CAP_SYS_ADMIN; a seccomp profile that refuses mount and the newer calls fsopen, fsmount and
+move_mount; SELinux; AppArmor docker-default on Linux 6.7 or later (before, its refusal of mount did not reach
+move_mount); a user namespace, whose root is not the host's root; a sandbox.
 
 How it looks: a remount below ``/proc`` or ``/sys``, or a mount of type proc or sysfs, in a container that runs already.
 """
@@ -44,17 +46,25 @@ TECHNIQUE = Technique(
                 "/proc/sys/kernel/core_pattern",
                 "/proc/sys/kernel/modprobe",
                 "/proc/sys/kernel/poweroff_cmd",
-                "/proc/sys/fs/binfmt_misc/register",
                 "/proc/sysrq-trigger",
                 "/sys/kernel/uevent_helper",
             ),
             "the kernel's settings are mounted writable",
         ),
+        Change(
+            container.LSM_DENIES,
+            without("proc_sys_write", "sys_write"),
+            "they are mounted at another place than the one that path rules of AppArmor name",
+        ),
     ),
     closed_by=(
         Change(container.CAPABILITIES, without("CAP_SYS_ADMIN"), "drop CAP_SYS_ADMIN: nothing can be mounted"),
-        Change(container.SYSCALLS, without("mount"), "use a seccomp profile that refuses mount"),
-        Change(container.LSM_DENIES, with_("mount"), "enforce an AppArmor or SELinux policy that refuses mount"),
+        Change(container.SYSCALLS, without("mount", "fsopen"), "use a seccomp profile that refuses mount and fsopen"),
+        Change(
+            container.LSM_DENIES,
+            with_("mount", "move_mount"),
+            "enforce SELinux container_t, or AppArmor docker-default on Linux 6.7 or later",
+        ),
         Change(
             container.USER_NAMESPACE, "private", "run in a user namespace: the capability does not count on the host"
         ),
@@ -80,6 +90,24 @@ TECHNIQUE = Technique(
     examples=(
         Example("CAP_SYS_ADMIN without AppArmor, default seccomp", _OPEN, YES),
         Example("the same under docker-default", {**_OPEN, container.LSM_DENIES: Members.of("mount")}, NO),
+        Example(
+            "under docker-default before Linux 6.7, by the newer calls",
+            {
+                **_OPEN,
+                container.SYSCALLS: Members.of("mount", "fsopen", "fsmount", "move_mount"),
+                container.LSM_DENIES: Members.of("mount", "proc_sys_write"),
+            },
+            YES,
+        ),
+        Example(
+            "under docker-default since Linux 6.7",
+            {
+                **_OPEN,
+                container.SYSCALLS: Members.of("mount", "fsopen", "fsmount", "move_mount"),
+                container.LSM_DENIES: Members.of("mount", "move_mount"),
+            },
+            NO,
+        ),
         Example("default capabilities", {**_OPEN, container.CAPABILITIES: Members.of("CAP_SYS_CHROOT")}, NO),
         Example("CAP_SYS_ADMIN in a user namespace", {**_OPEN, container.USER_NAMESPACE: "private"}, NO),
         Example("security module not seen", unseen(_OPEN, container.LSM_DENIES), UNKNOWN),
@@ -87,6 +115,7 @@ TECHNIQUE = Technique(
     sources=(
         "https://man7.org/linux/man-pages/man7/mount_namespaces.7.html",
         "https://man7.org/linux/man-pages/man2/mount.2.html",
+        "https://github.com/lxc/lxc/issues/4723",
         "https://github.com/opencontainers/runtime-spec/blob/main/config-linux.md#readonly-paths",
     ),
 )

@@ -5,7 +5,8 @@ SCSI device of a disk, and changes kernel memory or disk blocks past every file 
 
 Why the kernel allows it: CAP_SYS_RAWIO is the licence for raw hardware access. The device cgroup must let the device
 be opened; the node is granted or made with CAP_MKNOD. CONFIG_STRICT_DEVMEM keeps ``/dev/mem`` away from system memory,
-and lockdown closes ``/dev/mem``, ``/dev/port`` and the registers altogether. SCSI commands it does not concern.
+``/dev/port`` exists with CONFIG_DEVPORT only (Debian's cloud kernels lack it), and lockdown closes ``/dev/mem``,
+``/dev/port`` and the registers altogether. SCSI commands it does not concern.
 
 What closes it: dropping CAP_SYS_RAWIO, which no default set holds; granting none of these devices; lockdown, which
 Secure Boot usually brings, except for SCSI; a user namespace.
@@ -14,12 +15,12 @@ How it looks: an open of ``/dev/mem``, ``/dev/port`` or ``/dev/cpu/*/msr`` by a 
 """
 
 from holdfast.model.change import Change, with_, without
-from holdfast.model.logic import AnyOf, is_, one_of, starts_with
+from holdfast.model.logic import AnyOf, has, is_, one_of, starts_with
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
 from holdfast.model.words import container, event, host, reach
-from holdfast.model.words.conditions import host_capability, host_root, may_open_device
+from holdfast.model.words.conditions import host_capability, host_root, may_open_device, may_open_rare_device
 
 _OPEN: Situation = {
     container.CAPABILITIES: Members.of("CAP_SYS_RAWIO"),
@@ -32,6 +33,7 @@ _OPEN: Situation = {
     container.DEVICE_ACCESS: Members.of("mem"),
     host.LOCKDOWN: "none",
     host.STRICT_DEVMEM: False,
+    host.KERNEL_CONFIG: Members.of("CONFIG_DEVMEM", "CONFIG_DEVPORT"),
 }
 
 TECHNIQUE = Technique(
@@ -42,13 +44,13 @@ TECHNIQUE = Technique(
     exposed_when=host_capability("CAP_SYS_RAWIO")
     & host_root()
     & (
-        may_open_device("sg")
+        may_open_rare_device("sg")
         | (
             is_(host.LOCKDOWN, "none")
             & (
                 (may_open_device("mem") & is_(host.STRICT_DEVMEM, False))
-                | may_open_device("port")
-                | may_open_device("msr")
+                | (may_open_device("port") & has(host.KERNEL_CONFIG, "CONFIG_DEVPORT"))
+                | may_open_rare_device("msr")
             )
         )
     ),
@@ -88,6 +90,33 @@ TECHNIQUE = Technique(
             YES,
         ),
         Example("/dev/mem with CONFIG_STRICT_DEVMEM", {**_OPEN, host.STRICT_DEVMEM: True}, NO),
+        Example(
+            "/dev/port",
+            {**_OPEN, container.DEVICES: Members.of("port"), container.DEVICE_ACCESS: Members.of("port")},
+            YES,
+        ),
+        Example(
+            "/dev/port, for which the kernel has no driver",
+            {
+                **_OPEN,
+                container.DEVICES: Members.of("port"),
+                container.DEVICE_ACCESS: Members.of("port"),
+                host.KERNEL_CONFIG: Members.of("CONFIG_DEVMEM"),
+            },
+            NO,
+        ),
+        Example(
+            "privileged, on a host without a generic SCSI device: there is no node",
+            {
+                **_OPEN,
+                container.PRIVILEGED: True,
+                container.CAPABILITIES: Members.of("CAP_SYS_RAWIO", "CAP_MKNOD"),
+                container.DEVICES: Members.of("mem"),
+                container.DEVICE_ACCESS: Members.of("mem", "sg", "msr"),
+                host.STRICT_DEVMEM: True,
+            },
+            NO,
+        ),
         Example("/dev/mem under lockdown", {**_OPEN, host.LOCKDOWN: "integrity"}, NO),
         Example("the device without the capability", {**_OPEN, container.CAPABILITIES: Members()}, NO),
         Example("the capability without a device", {**_OPEN, container.DEVICE_ACCESS: Members()}, NO),

@@ -5,7 +5,8 @@ at any address. The device does so past the processor's page tables: the kernel'
 
 Why the kernel allows it: vfio exists to hand devices to programs. It is safe as long as an IOMMU translates the
 device's addresses. In no-IOMMU mode nothing translates them; the kernel is then marked as tainted and asks for
-CAP_SYS_RAWIO, but it obeys.
+CAP_SYS_RAWIO, but it obeys. Not every kernel has that mode: without CONFIG_VFIO_NOIOMMU, and without an IOMMU, vfio
+hands out nothing.
 
 What closes it: not granting the device; an IOMMU, with no-IOMMU mode switched off; dropping CAP_SYS_RAWIO; a user
 namespace.
@@ -14,12 +15,12 @@ How it looks: an open of ``/dev/vfio/noiommu-*`` by a process in a container.
 """
 
 from holdfast.model.change import Change, with_, without
-from holdfast.model.logic import is_, starts_with
+from holdfast.model.logic import has, is_, starts_with
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
 from holdfast.model.words import container, event, host, reach
-from holdfast.model.words.conditions import host_capability, host_root, may_open_device
+from holdfast.model.words.conditions import host_capability, host_root, may_open_rare_device
 
 _OPEN: Situation = {
     container.DEVICES: Members.of("vfio"),
@@ -31,6 +32,7 @@ _OPEN: Situation = {
     container.LSM_DENIES: Members(),
     container.HOST_USER_ID: 0,
     host.IOMMU: False,
+    host.KERNEL_CONFIG: Members.of("CONFIG_VFIO", "CONFIG_VFIO_NOIOMMU"),
 }
 
 TECHNIQUE = Technique(
@@ -38,7 +40,11 @@ TECHNIQUE = Technique(
     row=68,
     attack=("T1611",),
     evidence=Evidence.COMMON_KNOWLEDGE,
-    exposed_when=host_capability("CAP_SYS_RAWIO") & may_open_device("vfio") & host_root() & is_(host.IOMMU, False),
+    exposed_when=host_capability("CAP_SYS_RAWIO")
+    & may_open_rare_device("vfio")
+    & host_root()
+    & is_(host.IOMMU, False)
+    & has(host.KERNEL_CONFIG, "CONFIG_VFIO_NOIOMMU"),
     gives=(Change(reach.HOST_ROOT, True, "the device changes the kernel's memory"),),
     closed_by=(
         Change(container.DEVICE_ACCESS, without("vfio"), "grant no vfio device"),
@@ -55,6 +61,17 @@ TECHNIQUE = Technique(
     examples=(
         Example("a vfio device in no-IOMMU mode", _OPEN, YES),
         Example("behind an IOMMU", {**_OPEN, host.IOMMU: True}, NO),
+        Example("a kernel without no-IOMMU mode", {**_OPEN, host.KERNEL_CONFIG: Members.of("CONFIG_VFIO")}, NO),
+        Example(
+            "privileged, on a host that gives no device to vfio: there is no node",
+            {
+                **_OPEN,
+                container.PRIVILEGED: True,
+                container.CAPABILITIES: Members.of("CAP_SYS_RAWIO", "CAP_MKNOD"),
+                container.DEVICES: Members.of("block"),
+            },
+            NO,
+        ),
         Example("no such device", {**_OPEN, container.DEVICE_ACCESS: Members(), container.DEVICES: Members()}, NO),
         Example("the device without CAP_SYS_RAWIO", {**_OPEN, container.CAPABILITIES: Members()}, NO),
         Example("host not seen", unseen(_OPEN, host.IOMMU), UNKNOWN),

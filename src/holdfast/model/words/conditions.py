@@ -64,9 +64,27 @@ def may_call(*calls: str) -> Expr:
     return expr
 
 
+def may_attach() -> Expr:
+    """Write: seccomp and the security module let a file system be mounted, by mount(2) or by the newer calls.
+
+    The two are judged apart: AppArmor had no say over move_mount before Linux 6.7.
+    """
+    by_newer_calls = may_call("fsopen", "fsmount", "move_mount") & lsm_permits("move_mount")
+    return (may_call("mount") & lsm_permits("mount")) | by_newer_calls
+
+
 def may_mount() -> Expr:
-    """Write: mount(2) works on the host's kernel: CAP_SYS_ADMIN, seccomp and the security module let it through."""
-    return host_capability("CAP_SYS_ADMIN") & may_call("mount") & lsm_permits("mount")
+    """Write: a file system can be mounted on the host's kernel: besides, CAP_SYS_ADMIN counts there."""
+    return host_capability("CAP_SYS_ADMIN") & may_attach()
+
+
+def may_use_detached() -> Expr:
+    """Write: files of a file system can be opened although it is attached nowhere.
+
+    What fsmount(2) returns is a directory to open files from. AppArmor's rules name paths, and these files have none
+    that a rule would know.
+    """
+    return host_capability("CAP_SYS_ADMIN") & may_call("fsopen", "fsmount") & lsm_permits("detached_mount")
 
 
 def lsm_permits(act: str) -> Expr:
@@ -87,6 +105,16 @@ def may_make_device() -> Expr:
 def may_open_device(kind: str) -> Expr:
     """Write: a device of this kind opens: its node is inside or can be made, and nothing refuses the open."""
     node = has(container.DEVICES, kind) | may_make_device()
+    return has(container.DEVICE_ACCESS, kind) & node & lsm_permits("devices")
+
+
+def may_open_rare_device(kind: str) -> Expr:
+    """Write: the same for a device that not every host has, and no kernel makes on demand.
+
+    A privileged container has a node for every device of the host: what has none in it is not there, and mknod makes
+    a node for nothing.
+    """
+    node = has(container.DEVICES, kind) | (may_make_device() & is_(container.PRIVILEGED, False))
     return has(container.DEVICE_ACCESS, kind) & node & lsm_permits("devices")
 
 

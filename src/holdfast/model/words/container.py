@@ -51,9 +51,10 @@ SECCOMP: Fact[str] = Fact(
 LSM_DENIES: Fact[Members] = Fact(
     "container.lsm_denies",
     Members,
-    'What the enforced AppArmor or SELinux policy refuses: "mount", "ptrace_host" (ptrace and the ptrace-checked '
-    '/proc/PID/root, cwd, fd, mem of processes outside), "proc_sys_write" (the container\'s own /proc/sys and '
-    '/proc/sysrq-trigger), "sys_write" (its own /sys), "host_files" (files that were not labelled for the container), '
+    'What the enforced AppArmor or SELinux policy refuses: "mount", "move_mount" (attaching by the newer call), '
+    '"detached_mount" (files of a mount that was made and attached nowhere), "ptrace_host" (ptrace and the '
+    'ptrace-checked /proc/PID/root, cwd, fd, mem of processes outside), "proc_sys_write" (the container\'s own '
+    '/proc/sys and /proc/sysrq-trigger), "sys_write" (its own /sys), "host_files" (files that were not labelled for the container), '
     '"host_sockets" (unix sockets of host daemons), "abstract_sockets", "af_alg", "devices".',
 )
 APPARMOR: Fact[str] = Fact(
@@ -161,6 +162,12 @@ SAME_USER_ON_HOST: Fact[bool] = Fact(
     bool,
     "A process of the host, with this container's host_user_id, no capability that the container lacks, and dumpable, "
     "is seen from the container: in a pid namespace that they share, or through the host's procfs mounted inside.",
+)
+SAME_USER_ID_ON_HOST: Fact[bool] = Fact(
+    "container.same_user_id_on_host",
+    bool,
+    "A process of the host that runs with this container's host_user_id, whatever its groups and capabilities, is seen "
+    "from the container. It may be sent signals.",
 )
 SAME_USER_IN_CONTAINER: Fact[bool] = Fact(
     "container.same_user_in_container", bool, "The same of a process that belongs to another container."

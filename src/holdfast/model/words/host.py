@@ -12,6 +12,12 @@ KERNEL_VERSION: Fact[tuple[int, ...]] = Fact(
 CGROUP_VERSION: Fact[str] = Fact(
     "host.cgroup_version", str, '"v1", "v2", or "hybrid" (v1 controllers with an empty v2 tree beside them).'
 )
+CGROUP_NAMESPACES_DELEGATED: Fact[bool] = Fact(
+    "host.cgroup_namespaces_delegated",
+    bool,
+    "The version 2 tree is mounted with nsdelegate, as systemd does: nobody moves a process out of a private cgroup "
+    "namespace from within.",
+)
 LSMS: Fact[Members] = Fact("host.lsms", Members, 'Active security modules: "apparmor", "selinux", "bpf", ...')
 APPARMOR_ENFORCING: Fact[bool] = Fact("host.apparmor_enforcing", bool, "AppArmor is active and confines containers.")
 SELINUX_ENFORCING: Fact[bool] = Fact("host.selinux_enforcing", bool, "SELinux is active and enforcing.")

@@ -90,6 +90,7 @@ DEVICE_RULES: Fact[tuple[str, ...]] = Fact("observed.device_rules", tuple, "devi
 DEVICE_NODES: Fact[tuple[DeviceNode, ...]] = Fact("observed.device_nodes", tuple, "Nodes below /proc/PID/root/dev.")
 OUTSIDE_FDS: Fact[tuple[str, ...]] = Fact("observed.outside_fds", tuple, "Open directories outside the root, by path.")
 SAME_USER_ON_HOST: Fact[bool] = Fact("observed.same_user_on_host", bool, "See container.same_user_on_host.")
+SAME_USER_ID_ON_HOST: Fact[bool] = Fact("observed.same_user_id_on_host", bool, "See container.same_user_id_on_host.")
 SAME_USER_IN_CONTAINER: Fact[bool] = Fact(
     "observed.same_user_in_container", bool, "See container.same_user_in_container."
 )

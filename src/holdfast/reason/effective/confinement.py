@@ -12,24 +12,27 @@ from functools import lru_cache
 
 from holdfast.model.facts import Absent, Facts, Seen
 from holdfast.model.place import Where
-from holdfast.model.truth import YES
+from holdfast.model.truth import NO, UNKNOWN, YES, Truth
 from holdfast.model.values import Members
-from holdfast.model.words import container, declared, engine
+from holdfast.model.words import container, declared, engine, host
 from holdfast.model.words.declared import Mount
 from holdfast.reason.effective.ground import Ground, lsm_active
 from holdfast.reason.effective.reading import Table, elements, members, text, texts
 
 ACTS = frozenset(
     {
-        "mount", "ptrace_host", "proc_sys_write", "sys_write", "host_files", "host_sockets", "abstract_sockets",
-        "af_alg", "devices",
+        "mount", "move_mount", "detached_mount", "ptrace_host", "proc_sys_write", "sys_write", "host_files",
+        "host_sockets", "abstract_sockets", "af_alg", "devices",
     }
 )  # fmt: skip
 _NOTHING: frozenset[object] = frozenset()
 _APPARMOR_DENIES = frozenset[object]({"mount", "ptrace_host", "proc_sys_write", "sys_write"})
 _SELINUX_DENIES = frozenset[object](
-    {"mount", "ptrace_host", "proc_sys_write", "sys_write", "host_files", "host_sockets", "devices"}
-)
+    {
+        "mount", "move_mount", "detached_mount", "ptrace_host", "proc_sys_write", "sys_write", "host_files",
+        "host_sockets", "devices",
+    }
+)  # fmt: skip
 _SELINUX_MAYBE = frozenset[object]({"abstract_sockets", "af_alg"})
 _SELINUX_CONTAINER = frozenset({"container_t", "svirt_lxc_net_t", "container_init_t", "container_kvm_t"})
 _SELINUX_FREE = frozenset({"spc_t", "unconfined_t", "unconfined_service_t", "container_runtime_t", "init_t"})
@@ -40,6 +43,8 @@ _DEFAULT_NAMES = {
     "cri-o": "crio-default",
 }
 _DENIES_ALG = (29, 4, 3)
+_MOVE_MOUNT_EXISTS = (5, 2)
+_MOVE_MOUNT_MEDIATED = (6, 7)
 _LABEL_WHEN_TOLD = frozenset({"docker", "containerd", "cri"})
 """Engines that label no container unless they are told to: ``selinux-enabled`` of dockerd and ``enable_selinux`` of
 containerd are off as they come. A Pod (``cri``) is taken to run on containerd until its node was seen."""
@@ -76,14 +81,44 @@ def default_profile(name: str) -> bool:
     return name in _DEFAULT_NAMES.values() or name.startswith(("containers-default", "nerdctl-default"))
 
 
-def apparmor_default(engine_name: str, version: tuple[int, ...] | None) -> tuple[frozenset[object], frozenset[object]]:
+def apparmor_default(
+    engine_name: str, version: tuple[int, ...] | None, attaching: Truth
+) -> tuple[frozenset[object], frozenset[object]]:
     """Return what an engine's default AppArmor profile refuses, and what it may refuse.
 
-    Only recent profiles of Docker refuse AF_ALG sockets; a profile says nothing about host files, devices or sockets.
+    Only recent profiles of Docker refuse AF_ALG sockets; a profile says nothing about host files, devices or sockets,
+    and files of a mount that hangs nowhere pass its rules by, for they have no path that a rule would name.
+
+    Args:
+        engine_name: The engine whose profile it is, empty where that is not known.
+        version: Version of Docker, where that is the engine.
+        attaching: Whether AppArmor refuses move_mount; see ``attaching_refused``.
     """
-    if engine_name == "docker" and version is not None:
-        return (_APPARMOR_DENIES | {"af_alg"} if version >= _DENIES_ALG else _APPARMOR_DENIES), _NOTHING
-    return _APPARMOR_DENIES, frozenset({"af_alg"})
+    denies, maybe = _APPARMOR_DENIES, _NOTHING
+    if engine_name != "docker" or version is None:
+        maybe = maybe | {"af_alg"}
+    elif version >= _DENIES_ALG:
+        denies = denies | {"af_alg"}
+    if attaching is YES:
+        denies = denies | {"move_mount"}
+    elif attaching is UNKNOWN:
+        maybe = maybe | {"move_mount"}
+    return denies, maybe
+
+
+def attaching_refused(seen_host: Facts) -> Truth:
+    """Tell whether an AppArmor profile that refuses mount refuses move_mount, the other way to attach, as well.
+
+    AppArmor has had a hook there since Linux 6.7 only, and the call exists since 5.2. In between, a kernel of Debian
+    was seen to let it through (6.1.190); what other distributions carry back is not known.
+    """
+    kernel = elements(seen_host, host.KERNEL_VERSION, int)
+    if kernel is None or len(kernel.value) < len(_MOVE_MOUNT_EXISTS):
+        return UNKNOWN
+    if kernel.value >= _MOVE_MOUNT_MEDIATED or kernel.value < _MOVE_MOUNT_EXISTS:
+        return YES
+    system = text(seen_host, host.DISTRIBUTION)
+    return NO if system is not None and system.value.startswith("debian") else UNKNOWN
 
 
 def selinux_of(kind: str) -> tuple[frozenset[object], frozenset[object]]:
@@ -102,8 +137,8 @@ def answer_confinement(out: Table, facts: Facts, at: Ground) -> None:
     out[container.LSM_DENIES] = denied(app, se)
 
 
-def _version(at: Ground) -> tuple[int, ...] | None:
-    found = elements(at.engine_facts, engine.VERSION, int)
+def _version(engine_facts: Facts) -> tuple[int, ...] | None:
+    found = elements(engine_facts, engine.VERSION, int)
     return None if found is None or not found.value else found.value
 
 
@@ -127,7 +162,7 @@ def _apparmor(facts: Facts, at: Ground) -> Policy:
         return Policy(
             word if active else None, _NOTHING, ACTS, where, "a profile of its own, whose rules were not seen"
         )
-    denies, maybe = apparmor_default(at.engine, _version(at))
+    denies, maybe = apparmor_default(at.engine, _version(at.engine_facts), attaching_refused(at.host))
     sure = active is True and (at.is_privileged is False or not plain) and _rootful(at, plain=plain)
     if not sure:
         return Policy(None, _NOTHING, denies | maybe, where)
@@ -203,25 +238,18 @@ def _relabelled(
     return (rest, maybe) if len(done) == len(binds) else (rest, maybe | {"host_files"})
 
 
-def observed_policy(
-    label: Seen[str] | None,
-    apparmor: bool | None,
-    selinux: bool | None,
-    version: tuple[int, ...] | None,
-    nowhere: Where,
-) -> tuple[Policy, Policy]:
+def observed_policy(label: Seen[str] | None, seen_host: Facts, nowhere: Where) -> tuple[Policy, Policy]:
     """Read the label of a live process.
 
     Args:
         label: ``/proc/PID/attr/current``.
-        apparmor: Whether AppArmor confines containers on the host.
-        selinux: Whether SELinux is enforcing there.
-        version: Version of Docker, where that is the engine.
+        seen_host: Facts of the host it runs on, and of the engine there.
         nowhere: Place that answers where there is no label.
 
     Returns:
         The policies of AppArmor and SELinux.
     """
+    apparmor, selinux = lsm_active(seen_host, "apparmor"), lsm_active(seen_host, "selinux")
     where = nowhere if label is None else label.where
     none = Policy("none", _NOTHING, _NOTHING, where, "the host enforces none")
     unread = Policy(None, _NOTHING, ACTS, where)
@@ -231,7 +259,7 @@ def observed_policy(
     # one of the two speaks in attr/current; the other is then not in force unless the host says that both are
     if word.count(":") >= 3 and "(" not in word:
         return unread if apparmor else none, _selinux_label(word.split(":")[2], selinux, where)
-    return _apparmor_label(word, apparmor, version, where), unread if selinux else none
+    return _apparmor_label(word, apparmor, seen_host, where), unread if selinux else none
 
 
 def _selinux_label(kind: str, active: bool | None, where: Where) -> Policy:
@@ -243,7 +271,7 @@ def _selinux_label(kind: str, active: bool | None, where: Where) -> Policy:
     return Policy(kind, denies, maybe, where)
 
 
-def _apparmor_label(word: str, active: bool | None, version: tuple[int, ...] | None, where: Where) -> Policy:
+def _apparmor_label(word: str, active: bool | None, seen_host: Facts, where: Where) -> Policy:
     name, _, mode = word.partition(" (")
     if name == "unconfined" or active is False:
         return Policy("unconfined" if active is not False else "none", _NOTHING, _NOTHING, where)
@@ -251,7 +279,10 @@ def _apparmor_label(word: str, active: bool | None, version: tuple[int, ...] | N
         return Policy("unconfined", _NOTHING, _NOTHING, where, f"the profile {name} only complains")
     if not default_profile(name):
         return Policy(name, _NOTHING, ACTS, where, "a profile of its own, whose rules were not seen")
-    denies, maybe = apparmor_default("docker" if name == "docker-default" else "", version)
+    running = text(seen_host, engine.NAME)
+    docker = name == "docker-default"
+    version = _version(seen_host) if docker and running is not None and running.value == "docker" else None
+    denies, maybe = apparmor_default("docker" if docker else "", version, attaching_refused(seen_host))
     return Policy(name, denies, maybe, where)
 
 

@@ -170,8 +170,10 @@ def _flags(out: Table, facts: Facts, at: Ground) -> None:
     if private and isinstance(shared, Seen) and isinstance(mounted, Seen) and mounted.value.covers("/proc") is NO:
         unseen = Seen(False, shared.where, "no process outside is visible")
         out[container.SAME_USER_ON_HOST] = out[container.SAME_USER_IN_CONTAINER] = unseen
+        out[container.SAME_USER_ID_ON_HOST] = unseen
     else:
         out[container.SAME_USER_ON_HOST] = out[container.SAME_USER_IN_CONTAINER] = _LIVE
+        out[container.SAME_USER_ID_ON_HOST] = _LIVE
     version = text(at.host, host.CGROUP_VERSION)
     if version is not None and version.value == "v2":
         out[container.CGROUP_V1_ROOT] = Seen(False, version.where, "the host has no version 1 hierarchy")

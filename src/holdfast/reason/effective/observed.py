@@ -187,6 +187,8 @@ def _rest(out: Table, facts: Facts, host_facts: Facts) -> None:
         out[container.LEAKED_HOST_FD] = Seen(bool(folders.value), folders.where, note)
     same = flag(facts, observed.SAME_USER_ON_HOST)
     out[container.SAME_USER_ON_HOST] = same or _why(facts, observed.SAME_USER_ON_HOST)
+    number_alone = flag(facts, observed.SAME_USER_ID_ON_HOST)
+    out[container.SAME_USER_ID_ON_HOST] = number_alone or _why(facts, observed.SAME_USER_ID_ON_HOST)
     near = flag(facts, observed.SAME_USER_IN_CONTAINER)
     out[container.SAME_USER_IN_CONTAINER] = near or _why(facts, observed.SAME_USER_IN_CONTAINER)
     root = flag(facts, observed.CGROUP_V1_ROOT)
