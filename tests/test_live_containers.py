@@ -65,7 +65,10 @@ CASES = {
     "unmasked-user": Case(("--security-opt=systempaths=unconfined", "--user=1000"), CORE),
     "sys-admin": Case(("--cap-add=SYS_ADMIN",), "mount -t tmpfs none /tmp && umount /tmp"),
     "sys-admin-user": Case(("--cap-add=SYS_ADMIN", "--user=1000"), "mount -t tmpfs none /tmp && umount /tmp"),
-    "sys": Case(mounted("/sys:/h:ro"), "mount -t tmpfs none /tmp || : >> /h/kernel/uevent_helper"),
+    # a read-only bind leaves the hierarchies below it writable, before Docker 25; the shell leaves its device group
+    "sys": Case(mounted("/sys:/h:ro"), "(: >> /h/kernel/uevent_helper) || echo $$ > /h/fs/cgroup/devices/cgroup.procs"),
+    "containerd-group": Case(mounted("/run/containerd/containerd.sock:/s", f"--user={USER}:0"), MAY_CONNECT),
+    "containerd-user": Case(mounted("/run/containerd/containerd.sock:/s", f"--user={USER}:{USER}"), MAY_CONNECT),
     "pid-host": Case(("--pid=host",), "kill -0 {root}"),
     "pid-host-user": Case(("--pid=host", "--user=54322:54322"), "kill -0 {root} || kill -0 {user}"),
     "pid-host-same": Case(("--pid=host", f"--user={USER}:{USER}"), "cat /proc/{user}/root/{secret}"),

@@ -170,10 +170,12 @@ class _Look:
 
 
 def _sees_host_proc(record: ProcessRecord, host: HostView) -> bool:
-    """Tell whether the host's own procfs is mounted in a container: the same superblock as on the host's /proc."""
+    """Tell whether the host's whole procfs is mounted in a container: the same superblock as on the host's /proc."""
     table = record.texts["mountinfo"]
     own = {mount.device for mount in mounts_of(host.mountinfo) if mount.fstype == "proc"}
-    return isinstance(table, str) and any(mount.fstype == "proc" and mount.device in own for mount in mounts_of(table))
+    return isinstance(table, str) and any(
+        mount.fstype == "proc" and mount.root == "/" and mount.device in own for mount in mounts_of(table)
+    )
 
 
 def _filtered(record: ProcessRecord) -> bool:

@@ -3,9 +3,10 @@
 What happens: containerd's socket lies inside the container. A client as small as ``ctr`` asks it for a task whose
 specification has the host's root directory as a mount and every capability. containerd does not ask why.
 
-Why the engine allows it: the socket belongs to root and admits nobody else; whoever passes that guard is trusted
-entirely. Specifications are taken as they come, without any policy of Docker or Kubernetes in between. A read-only
-mount of the socket changes nothing.
+Why the engine allows it: the socket belongs to root and its group, usually 0; whoever passes that guard is trusted
+entirely. A process that is not root is often still in group 0: engines choose it where a user is named by number and
+neither the image nor anybody else names a group. Specifications are taken as they come, without any policy of Docker
+or Kubernetes in between. A read-only mount of the socket changes nothing.
 
 What closes it: not mounting the socket or a directory above it; a user namespace, in which container root is nobody
 to the socket; SELinux; a sandbox with a kernel of its own.
@@ -19,7 +20,7 @@ from holdfast.model.technique import DrillClass, Evidence, Example, Situation, T
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
 from holdfast.model.words import container, engine, event, reach
-from holdfast.model.words.conditions import connects_to, reaches_socket, writes_as_root
+from holdfast.model.words.conditions import connects_to, permitted, reaches_socket, writes_as_root
 
 _SOCKETS = (
     "/run/containerd/containerd.sock",
@@ -46,7 +47,8 @@ TECHNIQUE = Technique(
     evidence=Evidence.SOURCE,
     confirmed=True,
     exposed_when=reaches_socket(*_SOCKETS)
-    & writes_as_root()
+    & (covers(container.HOST_PATHS, *_SOCKETS[:-1]) | ~covers(container.HOST_PATHS, "/var"))
+    & (writes_as_root() | (covers(container.HOST_PATHS, _SOCKETS[0]) & permitted(_SOCKETS[0])))
     & (~covers(container.HOST_PATHS, "/run") | one_of(engine.NAME, "containerd", "docker")),
     gives=(
         Change(reach.ENGINE_API, True, "containerd carries out whatever it is asked"),
@@ -80,8 +82,22 @@ TECHNIQUE = Technique(
                 container.USER_ID: 1000,
                 container.HOST_USER_ID: 1000,
                 container.CAPABILITIES: Members(),
+                container.HOST_PATHS_PERMITTED: Paths(),
             },
             NO,
+        ),
+        Example(
+            "not root, in a group that nobody compared with the socket's",
+            {
+                **_OPEN,
+                container.USER_ID: 1000,
+                container.HOST_USER_ID: 1000,
+                container.CAPABILITIES: Members(),
+            },
+            UNKNOWN,
+        ),
+        Example(
+            "/var mounted: only MicroK8s has a socket there", {**_OPEN, container.HOST_PATHS: Paths(("/var",))}, NO
         ),
         Example("container root is an ordinary user of the host", {**_OPEN, container.HOST_USER_ID: 100000}, NO),
         Example(

@@ -20,7 +20,7 @@ from holdfast.model.technique import DrillClass, Evidence, Example, Situation, T
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
 from holdfast.model.words import container, engine, event, host, reach
-from holdfast.model.words.conditions import connects_to, reaches_socket, writes_as_root
+from holdfast.model.words.conditions import connects_to, permitted, reaches_socket, writes_as_root
 
 _SOCKETS = ("/run/crio/crio.sock", "/run/cri-dockerd.sock", "/run/dockershim.sock")
 
@@ -39,7 +39,7 @@ TECHNIQUE = Technique(
     evidence=Evidence.SOURCE,
     confirmed=True,
     exposed_when=reaches_socket(*_SOCKETS)
-    & writes_as_root()
+    & (writes_as_root() | (covers(container.HOST_PATHS, _SOCKETS[0]) & permitted(_SOCKETS[0])))
     & (~covers(container.HOST_PATHS, "/run") | (is_(host.KUBELET, True) & one_of(engine.NAME, "cri-o", "docker"))),
     gives=(
         Change(reach.ENGINE_API, True, "the runtime carries out whatever it is asked"),
@@ -74,6 +74,7 @@ TECHNIQUE = Technique(
                 container.USER_ID: 1000,
                 container.HOST_USER_ID: 1000,
                 container.CAPABILITIES: Members(),
+                container.HOST_PATHS_PERMITTED: Paths(),
             },
             NO,
         ),

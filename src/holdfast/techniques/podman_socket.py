@@ -18,7 +18,7 @@ from holdfast.model.technique import DrillClass, Evidence, Example, Situation, T
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
 from holdfast.model.words import container, engine, event, reach
-from holdfast.model.words.conditions import connects_to, reaches_socket, writes_as_root
+from holdfast.model.words.conditions import connects_to, permitted, reaches_socket, writes_as_root
 
 _SOCKET = "/run/podman/podman.sock"
 
@@ -36,7 +36,7 @@ TECHNIQUE = Technique(
     attack=("T1611",),
     evidence=Evidence.COMMON_KNOWLEDGE,
     exposed_when=reaches_socket(_SOCKET)
-    & writes_as_root()
+    & (writes_as_root() | permitted(_SOCKET))
     & (~covers(container.HOST_PATHS, "/run") | is_(engine.NAME, "podman")),
     gives=(
         Change(reach.ENGINE_API, True, "Podman carries out whatever it is asked"),
