@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from collect_box import IMAGE, PREFIX, docker, image, started, tree
+from collect_box import IMAGE, PREFIX, container, docker, image, started, tree
 from holdfast.app.scan import scan
 from holdfast.app.settings import Settings
 from holdfast.collect import seccomp_filter
@@ -247,3 +247,14 @@ def as_nobody() -> dict[str, object]:
         data = pipe.read()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     return dict(json.loads(data))
+
+
+def test_a_part_of_the_hosts_procfs_shows_no_processes(lab: Lab) -> None:
+    """Only a mount of the whole of it does; what it shows of other containers is told apart from the host."""
+    (whole,) = lab.of(lab.both, "proc-same")
+    assert {"host-proc-process"} <= {path.steps[0].technique.id for path in whole.paths}
+    with container("--network=none", *mounted("/proc/sys:/p:ro"), name="part") as identity:
+        assert not attempted(identity, "cd /p/1")
+        report = scan((f"docker://{identity}",), Settings(quiet=True))
+    (part,) = report.assessments
+    assert part.verdict is Verdict.CONTAINED
