@@ -99,11 +99,12 @@ class Reader:
             further.append(parsed)
             problems = (*problems, *troubles)
         platform = self.platforms[dialect] if dialect else self.dialect(document)
-        if platform is None and named and not is_data(name):
-            # A person named it, so it may be a note, a crontab or a script of any name that holds command lines.
+        if platform is None and named:
+            # A person named it, so it may be a note, a crontab, a CI job or a script that holds command lines.
             text = as_text(name, data)
             platform = self.dialect(text)
-            document, problems = (text, ()) if platform is not None else (document, problems)
+            if platform is not None:
+                document, problems = text, problems if is_data(name) else ()
         if platform is None:
             if named and not problems:
                 problems = (
