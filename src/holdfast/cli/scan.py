@@ -11,8 +11,8 @@ Say which containers can be escaped, how, and on what evidence.
 
 Targets: files and folders (Kubernetes manifests, Compose files, docker run lines in scripts, unit files, Makefiles and
 Markdown, docker inspect output, OCI config.json), docker:// (every container of the engine), docker://NAME, proc://
-(every containerised process), proc://PID, machine (engine and processes of this machine), - (standard input). Without
-a target: this machine and the container files below the current folder.
+(every containerised process), proc://PID, machine (engine and processes of this machine), - (standard input).
+Without a target: this machine and the container files below the current folder.
 """
 EPILOG = """\
 verdicts: escapable (a path whose every condition was seen to hold), unknown (a path with conditions nobody could see;
