@@ -125,6 +125,12 @@ def test_a_read_only_mount_that_is_writable():
     assert both(asked, {c.HOST_PATHS_WRITABLE: Paths(("/b", "/a/below"))})[1] == ()
 
 
+def test_rootless_runtimes_set_no_device_rules():
+    asked, seen = {c.DEVICE_ACCESS: Members()}, {c.DEVICE_ACCESS: Members.of("block")}
+    assert both(asked, {**seen, c.USER_NAMESPACE: "host"})[1]
+    assert not both(asked, {**seen, c.USER_NAMESPACE: "private"})[1]
+
+
 def test_unknown_contradicts_nothing():
     assert both({c.MASKED: Absent("x")}, {c.MASKED: False})[1] == ()
     assert both({c.MASKED: True}, {c.MASKED: Absent("x")})[1] == ()

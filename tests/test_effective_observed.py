@@ -9,7 +9,7 @@ from holdfast.model.facts import Absent, Facts, Seen
 from holdfast.model.place import Where
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
-from holdfast.model.words import container, host, observed
+from holdfast.model.words import container, engine, host, observed
 from holdfast.model.words.observed import DeviceNode, MountInfo
 from holdfast.reason.effective.observed import from_observed
 
@@ -323,6 +323,22 @@ def test_of_a_sandbox_only_the_sandbox_is_told():
     out = judged({observed.RUNTIME: "runsc"})
     assert out.value(container.SANDBOX) == "gvisor"
     assert list(out) == [container.SANDBOX]
+
+
+@pytest.mark.parametrize(
+    ("rows", "rootless"),
+    [
+        (((0, 1000, 1), (1, 100000, 65536)), True),
+        (((0, 1000, 1),), True),
+        (((0, 100000, 65536),), None),  # a rootful engine that remaps users
+        (((0, 0, 4294967295),), None),
+        (((0, 0, 1),), None),
+        (((0, 100000, 1000), (1000, 1000, 1)), None),
+    ],
+)
+def test_the_engine_of_an_ordinary_user_is_known_by_the_user_map(rows, rootless):
+    out = judged({observed.USER_MAP: rows, observed.OWN_USER_NAMESPACE: True, observed.HOST_USER_ID: rows[0][1]})
+    assert out.value(engine.ROOTLESS) is rootless
 
 
 def test_a_program_out_of_sight_may_be_a_sandbox():

@@ -29,8 +29,8 @@ pytestmark = [pytest.mark.root, pytest.mark.engine]
 
 SOCKET = "/run/docker.sock"
 GROUP = str(Path(SOCKET).stat().st_gid) if Path(SOCKET).exists() else "0"
-USER = 54321
-"""Nobody else's user id."""
+USER = 1_000_000 + 10 * os.getpid()
+"""User ids from here on are nobody else's, not even those of tests that run beside this one."""
 CORE = ": >> /proc/sys/kernel/core_pattern"
 MAY_CONNECT = "[ -S /s ] && [ -w /s ]"
 """Connecting to a socket asks for the permission to write it, by access(2) as by connect(2)."""
@@ -70,10 +70,10 @@ CASES = {
     "containerd-group": Case(mounted("/run/containerd/containerd.sock:/s", f"--user={USER}:0"), MAY_CONNECT),
     "containerd-user": Case(mounted("/run/containerd/containerd.sock:/s", f"--user={USER}:{USER}"), MAY_CONNECT),
     "pid-host": Case(("--pid=host",), "kill -0 {root}"),
-    "pid-host-user": Case(("--pid=host", "--user=54322:54322"), "kill -0 {root} || kill -0 {user}"),
+    "pid-host-user": Case(("--pid=host", f"--user={USER + 1}:{USER + 1}"), "kill -0 {root} || kill -0 {user}"),
     "pid-host-same": Case(("--pid=host", f"--user={USER}:{USER}"), "cat /proc/{user}/root/{secret}"),
     "proc-same": Case(mounted("/proc:/p:ro", f"--user={USER}:{USER}"), "cat /p/{user}/root/{secret}"),
-    "proc-user": Case(mounted("/proc:/p:ro", "--user=54323:54323"), "cat /p/{user}/root/{secret}"),
+    "proc-user": Case(mounted("/proc:/p:ro", f"--user={USER + 2}:{USER + 2}"), "cat /p/{user}/root/{secret}"),
     "proc-ptrace": Case(mounted("/proc:/p:ro", "--cap-add=SYS_PTRACE"), "cat /p/{root}/root/{secret}"),
 }
 
@@ -113,7 +113,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
                 )
                 for name, case in CASES.items()
             }
-            alike = ("run", "-d", "--network=none", "--user=54324:54324")
+            alike = ("run", "-d", "--network=none", f"--user={USER + 3}:{USER + 3}")
             ids["pid-owner"] = docker(*alike, f"--name={PREFIX}-owner", IMAGE, "sleep", "300")
             shared = f"--pid=container:{ids['pid-owner']}"
             ids["pid-guest"] = docker(*alike, f"--name={PREFIX}-guest", shared, IMAGE, "sleep", "300")

@@ -6,7 +6,7 @@ from holdfast.model.facts import Absent, Facts, Seen
 from holdfast.model.place import Where
 from holdfast.model.truth import UNKNOWN, YES
 from holdfast.model.values import Members
-from holdfast.model.words import container, host, observed
+from holdfast.model.words import container, engine, host, observed
 from holdfast.model.words.observed import DeviceNode
 from holdfast.reason.effective.confinement import denied, enforced, observed_policy
 from holdfast.reason.effective.devices import KINDS, kind_of_number, opened_by
@@ -98,6 +98,11 @@ def _users(out: Table, facts: Facts) -> None:
         out[container.USER_NAMESPACE] = maybe if same else Seen("private", lines.where)
     else:
         out[container.USER_NAMESPACE] = _why(facts, observed.OWN_USER_NAMESPACE)
+    alone = next((line for line in ranges or () if line[0] == 0 and line[2] == 1 and line[1] != 0), None)
+    if alone is not None and lines is not None:
+        # subordinate ids come in long ranges; one id by itself is that of the user who made the namespace
+        note = f"container root is user {alone[1]} of the host: that user runs the engine"
+        out[engine.ROOTLESS] = Seen(True, lines.where, note)
     outer = number(facts, observed.HOST_USER_ID)
     out[container.HOST_USER_ID] = outer or _why(facts, observed.HOST_USER_ID)
     groups = members(facts, observed.HOST_GROUP_IDS)
