@@ -230,3 +230,20 @@ def test_a_record_of_a_newer_version_is_refused_by_the_word_that_nobody_knows(po
     assert ended.code == 13
     assert "host.a_word_of_another_year" in ended.err
     assert "next: record the host again" in ended.err
+
+
+def test_a_folder_above_that_may_not_be_entered_has_no_say(tmp_path, monkeypatch):
+    here = tmp_path / "closed" / "work"
+    here.mkdir(parents=True)
+    closed = here.parent
+    real = Path.read_text
+
+    def refused(path, *args, **more):
+        if path.parent == closed:
+            raise PermissionError
+        return real(path, *args, **more)
+
+    monkeypatch.setattr(Path, "read_text", refused)
+    assert load(here, {}).fail_on == "escapable"
+    with pytest.raises(Usage, match="cannot be read"):
+        load(closed, {})

@@ -125,7 +125,7 @@ def load(folder: Path | None = None, environment: Mapping[str, str] | None = Non
     settings = Settings()
     here = (folder or Path.cwd()).absolute()
     for place in (here, *here.parents):
-        table, name = _table(place)
+        table, name = _table(place, near=place == here)
         if table is not None:
             settings = _anchored(settings.with_(table, name), place)
             break
@@ -146,7 +146,8 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
     return settings.with_(given, str(folder))
 
 
-def _table(folder: Path) -> tuple[dict[str, Any] | None, str]:
+def _table(folder: Path, *, near: bool) -> tuple[dict[str, Any] | None, str]:
+    """Read the settings file of a folder; one that may not be read is a trouble only where the person stands."""
     for name, keys in (("holdfast.toml", ()), ("pyproject.toml", ("tool", "holdfast"))):
         path = folder / name
         try:
@@ -157,6 +158,8 @@ def _table(folder: Path) -> tuple[dict[str, Any] | None, str]:
         except (FileNotFoundError, NotADirectoryError):
             continue
         except PermissionError as error:
+            if not near:
+                continue
             raise Usage("the settings cannot be read", str(path), "give yourself read permission") from error
         except (ValueError, OSError) as error:
             raise Usage(f"the settings cannot be understood: {error}", str(path), "mend the file") from error

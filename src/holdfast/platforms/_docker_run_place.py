@@ -38,7 +38,7 @@ class Place:
 
     def variables(self) -> dict[str, str]:
         """Return what a shell would know of the two."""
-        known = dict.fromkeys(_HERE, self.folder) if self.folder else {}
+        known: dict[str, str] = dict.fromkeys(_HERE, self.folder) if self.folder else {}
         return {**known, "HOME": self.home} if self.home else known
 
     def absolute(self, path: str) -> str:

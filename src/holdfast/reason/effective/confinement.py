@@ -290,7 +290,8 @@ def denied(app: Policy, se: Policy) -> Seen[Members]:
     """Return what both modules together refuse."""
     first = app if app.denies or app.maybe or not (se.denies or se.maybe) else se
     unseen = first.name is None and first.maybe and not first.note
-    note = "whether the host enforces it was not seen" if unseen else first.note
+    # what AppArmor's default profiles leave alone, files and sockets, hangs on the labels only; those are told of then
+    note = (se.note or "whether the host enforces it was not seen") if unseen else first.note
     return Seen(joint(app.denies | se.denies, app.maybe | se.maybe), first.where, note)
 
 

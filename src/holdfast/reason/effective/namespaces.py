@@ -66,13 +66,11 @@ def answer_namespaces(out: Table, facts: Facts, at: Ground) -> None:
         return
     value = asked.value
     cgroup = value.has("cgroup")
-    note = asked.note
     # the Pod has no word for this namespace; Docker and Podman have, and leave it undecided where nobody used it
     if cgroup is UNKNOWN or (cgroup is NO and at.engine in KUBERNETES):
         cgroup = _cgroup_default(at)
-        note = note or ("" if cgroup is NO else "the cgroup namespace follows the host's cgroup version")
     answers = tuple(value.has(name) for name in NAMES[:4])
-    out[container.SHARED_NAMESPACES] = Seen(_shared((*answers, cgroup)), asked.where, note, asked.parts)
+    out[container.SHARED_NAMESPACES] = Seen(_shared((*answers, cgroup)), asked.where, asked.note, asked.parts)
 
 
 @lru_cache(maxsize=256)
