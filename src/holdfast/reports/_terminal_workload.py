@@ -25,14 +25,14 @@ MOST_TO_LOOK_AT = 5
 
 
 def block(
-    assessment: Assessment, words: Words, name_width: int, *, verbose: bool = False, like: str = ""
+    assessment: Assessment, words: Words, widths: tuple[int, int], *, verbose: bool = False, like: str = ""
 ) -> Iterator[Line]:
     """Show one workload.
 
     Args:
         assessment: Its judgement.
         words: The language.
-        name_width: Columns that names are padded to.
+        widths: Columns that names and kinds are padded to.
         verbose: Show every way out with its whole proof.
         like: Name of a workload shown before that has the same ways out; the reasons are then not repeated.
     """
@@ -42,9 +42,9 @@ def block(
     yield line(
         (verdict.ljust(broad), assessment.verdict.value),
         "  ",
-        (one_line(workload.name).ljust(name_width), "name"),
+        (one_line(workload.name).ljust(widths[0]), "name"),
         "  ",
-        (one_line(workload.kind), "dim"),
+        (one_line(workload.kind).ljust(widths[1]), "dim"),
         "  ",
         (spot(workload.source, words), "place"),
         hang=broad + 2,

@@ -21,6 +21,9 @@ MEDIA_TYPE = "text/plain"
 _WIDEST_NAME = 40
 """Columns of the longest name that the others are aligned to."""
 
+_WIDEST_KIND = 20
+"""The same for the kind."""
+
 _MOST_IN_FULL = 10
 """Workloads after which one with the same ways out as another is told in two lines."""
 
@@ -54,13 +57,16 @@ def render(  # noqa: PLR0913 - each is one choice of the reader
 def _lines(report: Report, words: Words, *, verbose: bool, limit: int | None) -> Iterator[Line]:
     ordered = worst_first(report.assessments)
     shown, left_out = _shown(ordered, verbose=verbose, limit=limit)
-    name_width = min(_WIDEST_NAME, max((len(one_line(each.workload.name)) for each in shown), default=0))
+    widths = (
+        min(_WIDEST_NAME, max((len(one_line(each.workload.name)) for each in shown), default=0)),
+        min(_WIDEST_KIND, max((len(one_line(each.workload.kind)) for each in shown), default=0)),
+    )
     before = False
     first: dict[tuple[object, ...], str] = {}
     for number, assessment in enumerate(shown):
         name = first.setdefault(_alike(assessment), assessment.workload.name)
         like = name if number >= _MOST_IN_FULL and name != assessment.workload.name else ""
-        lines = list(block(assessment, words, name_width, verbose=verbose, like=like))
+        lines = list(block(assessment, words, widths, verbose=verbose, like=like))
         if before or (len(lines) > 1 and assessment is not shown[0]):
             yield line()
         yield from lines

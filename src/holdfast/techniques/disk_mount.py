@@ -19,7 +19,7 @@ How it looks: a mount of a block device by a process in a container, after the c
 """
 
 from holdfast.model.change import Change, with_, without
-from holdfast.model.logic import at_least, has_any, is_, one_of
+from holdfast.model.logic import at_least, has, has_any, is_, one_of
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
@@ -50,6 +50,7 @@ _OPEN: Situation = {
 _MOUNTED_ALREADY = at_least(host.KERNEL_VERSION, (6, 6)) & has_any(
     host.MOUNTED_FILE_SYSTEMS, "ext4", "xfs", "ext3", "ext2", "f2fs", "vfat"
 )
+_NODE = has(container.DEVICES, "block") | may_make_device()
 
 TECHNIQUE = Technique(
     title="Mount a disk of the host",
@@ -59,7 +60,7 @@ TECHNIQUE = Technique(
     confirmed=True,
     exposed_when=(may_mount() | may_use_detached())
     & host_root()
-    & (may_open_device("block") | (_MOUNTED_ALREADY & may_make_device() & lsm_permits("devices"))),
+    & (may_open_device("block") | (_MOUNTED_ALREADY & _NODE & lsm_permits("devices"))),
     gives=(
         Change(reach.HOST_FILE_WRITE, True, "the host's file system is mounted inside, writable"),
         Change(reach.HOST_FILE_READ, True, "the host's file system is mounted inside"),
@@ -88,6 +89,16 @@ TECHNIQUE = Technique(
         Example(
             "the same since Linux 6.6: a mounted disk is not opened again",
             {**_OPEN, container.DEVICE_ACCESS: Members(), host.KERNEL_VERSION: (6, 12, 107)},
+            YES,
+        ),
+        Example(
+            "since Linux 6.6, the host's /dev mounted inside, without CAP_MKNOD and without a grant",
+            {
+                **_OPEN,
+                container.CAPABILITIES: Members.of("CAP_SYS_ADMIN"),
+                container.DEVICE_ACCESS: Members(),
+                host.KERNEL_VERSION: (6, 12, 107),
+            },
             YES,
         ),
         Example(
