@@ -151,6 +151,17 @@ def test_a_fedora_host(fedora: Records) -> None:
     assert facts.value(engine.DESKTOP) is False
 
 
+def test_podman_is_told_by_its_containers_where_no_engine_runs(ubuntu: Records) -> None:
+    """Seen in a virtual machine: Docker's packages are there, but only containers of Podman run."""
+    for name in ("docker:/version", "docker:/info", "process:dockerd", "process:containerd"):
+        ubuntu[name] = missing(name)
+    assert read_host(ubuntu).value(engine.NAME) == "docker", "by its package"
+    ubuntu["process:conmon"] = "812 0\n/usr/bin/conmon\n--api-version\n1\n"
+    assert read_host(ubuntu).value(engine.NAME) == "podman"
+    ubuntu["process:crio"] = "700 0\n/usr/bin/crio\n"
+    assert read_host(ubuntu).value(engine.NAME) == "cri-o"
+
+
 # --- unknown is never "no" --------------------------------------------------------------------------------------------
 
 

@@ -112,7 +112,19 @@ SOCKETS = (
 """Control sockets, of which owner, group and mode matter."""
 
 DAEMONS = frozenset(
-    {"buildkitd", "containerd", "crio", "dockerd", "k3s", "k3s-server", "kubelet", "podman", "rke2", "systemd"}
+    {
+        "buildkitd",
+        "conmon",
+        "containerd",
+        "crio",
+        "dockerd",
+        "k3s",
+        "k3s-server",
+        "kubelet",
+        "podman",
+        "rke2",
+        "systemd",
+    }
 )
 MATCHES = 2000
 

@@ -103,7 +103,8 @@ def _known(records: Records) -> Engine:
         podman = any("podman" in str(part.get("Name", "")).lower() for part in _objects(known.version, "Components"))
         known.name, known.name_where = "podman" if podman else "docker", Where("docker:/version")
         return known
-    for process, name in _PROCESSES:
+    # conmon is the monitor of a container: of Podman, where no CRI-O runs
+    for process, name in (*_PROCESSES, ("conmon", "podman")):
         if records.text(f"process:{process}"):
             known.name, known.name_where = name, Where(f"process:{process}")
             return known
