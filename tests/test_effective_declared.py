@@ -327,7 +327,15 @@ def test_the_line_of_a_single_mount_is_kept():
 def test_read_only_covers_the_top_only():
     seen = from_declared(made(bind("/", read_only=True)), NOWHERE).seen(container.HOST_PATHS_WRITABLE)
     assert seen is not None
-    assert (seen.value, "below" in seen.note) == (Paths(), True)
+    assert "below" in seen.note
+    below = ("/", "/etc", "/proc", "/sys/fs/cgroup", "/home")
+    assert [seen.value.covers(path) for path in below] == [NO, NO, UNKNOWN, UNKNOWN, UNKNOWN]
+    old = value(container.HOST_PATHS_WRITABLE, bind("/", read_only=True), host_facts=OLD)
+    assert [old.covers(path) for path in below] == [NO, NO, YES, YES, UNKNOWN]
+    pod = value(container.HOST_PATHS_WRITABLE, {**K8S, **bind("/sys", read_only=True)})
+    assert [pod.covers(path) for path in ("/sys", "/sys/fs/cgroup", "/sys/fs/bpf")] == [NO, YES, UNKNOWN]
+    assert value(container.HOST_PATHS_WRITABLE, bind("/", read_only=True), host_facts=NEW) == Paths()
+    assert value(container.HOST_PATHS_WRITABLE, bind("/etc", read_only=True), host_facts=OLD) == Paths()
     deep = from_declared(made(bind("/", read_only=True, options=frozenset({"rro"}))), NOWHERE)
     assert deep.seen(container.HOST_PATHS_WRITABLE).note == ""
 
@@ -371,9 +379,10 @@ def test_claims(options, expected):
         ({declared.WRITABLE_CGROUPS: True}, NOWHERE, True),
         (bind("/sys/fs/cgroup"), NOWHERE, True),
         (bind("/sys"), NOWHERE, True),
-        (bind("/sys/fs/cgroup", read_only=True), NOWHERE, False),
+        (bind("/sys/fs/cgroup", read_only=True), NOWHERE, UNKNOWN_YET),
+        (bind("/sys/fs/cgroup", read_only=True), NEW, False),
         # what is mounted below stays as it is, before Docker 25 and where an OCI configuration does not say "rro"
-        (bind("/sys", read_only=True), OLD, UNKNOWN_YET),
+        (bind("/sys", read_only=True), OLD, True),
         (bind("/sys", read_only=True, options=frozenset({"rro"})), OLD, False),
         (bind("/sys/fs/cgroup/memory", read_only=True), OLD, False),
         (bind("/sys", read_only=True), NEW, False),

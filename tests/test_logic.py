@@ -354,3 +354,12 @@ def test_a_plain_change_sets_the_fact_and_no_other(facts: Facts, value: bool) ->
     after = applied(facts, (Change(FLAG, value, "set it"),), HERE)
     assert truth(is_(FLAG, value), after) is YES
     assert after.without(FLAG) == facts.without(FLAG)
+
+
+def test_a_path_that_is_perhaps_reached_is_unknown_with_what_lies_below_it():
+    seen = Paths(("/srv",), maybe=("/proc", "/sys/fs/cgroup"))
+    asked = ("/srv/a", "/proc", "/proc/sys", "/sys", "/etc")
+    assert [seen.covers(path) for path in asked] == [YES, UNKNOWN, UNKNOWN, NO, NO]
+    assert (seen.below("/sys"), seen.below("/etc"), seen.below("/")) == (UNKNOWN, NO, YES)
+    assert seen.lacking(["/proc"]).covers("/proc") is NO
+    assert seen.having(["/proc"]).covers("/proc") is YES

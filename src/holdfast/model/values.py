@@ -147,11 +147,13 @@ class Paths:
         items: Absolute paths, already normal (see ``normal_path``).
         rest: The answer where no item matches; UNKNOWN where some mounts could not be read.
         outside: Paths known not to be reached; only needed where ``rest`` is not NO.
+        maybe: Paths of which nobody could decide, each with everything below it.
     """
 
     items: tuple[str, ...] = ()
     rest: Truth = NO
     outside: frozenset[str] = frozenset()
+    maybe: tuple[str, ...] = ()
     _split: tuple[tuple[str, ...], ...] = field(init=False, repr=False, compare=False, default=())
 
     def __post_init__(self) -> None:
@@ -182,16 +184,21 @@ class Paths:
         """Tell whether the path itself or an ancestor of it is inside."""
         if self.items and self.matching(path):
             return YES
+        if self.maybe and Paths(self.maybe).matching(path):
+            return UNKNOWN
         return NO if path in self.outside else self.rest
 
     def below(self, path: str, /) -> Truth:
         """Tell whether something strictly below the path is inside."""
-        return YES if self.items and self.matching_below(path) else self.rest
+        if self.items and self.matching_below(path):
+            return YES
+        return UNKNOWN if self.maybe and Paths(self.maybe).matching_below(path) else self.rest
 
     def having(self, paths: Iterable[object], /) -> Paths:
         """Return the set with these paths inside."""
         added = tuple(str(path) for path in paths)
-        return Paths(tuple(dict.fromkeys((*self.items, *added))), self.rest, self.outside - frozenset(added))
+        items = tuple(dict.fromkeys((*self.items, *added)))
+        return Paths(items, self.rest, self.outside - frozenset(added), self.maybe)
 
     def lacking(self, paths: Iterable[object], /) -> Paths:
         """Return the set without the items that reach any of these paths (the item, its ancestors, what is below)."""
@@ -200,4 +207,6 @@ class Paths:
             gone.update(self.matching(str(path)))
             gone.update(self.matching_below(str(path)))
         rest = NO if self.rest is UNKNOWN else self.rest
-        return Paths(tuple(item for item in self.items if item not in gone), rest, self.outside)
+        kept = tuple(item for item in self.items if item not in gone)
+        left = Paths(self.maybe).lacking(paths).items if self.maybe else ()
+        return Paths(kept, rest, self.outside, left)

@@ -47,7 +47,8 @@ def machine(value: Any, asked: object = None, depth: int = 0) -> Any:
     if isinstance(value, Members):
         return _machine_members(value, asked)
     if isinstance(value, Paths):
-        return {"items": list(value.items), "rest": value.rest.word}
+        perhaps = {"maybe": list(value.maybe)} if value.maybe else {}
+        return {"items": list(value.items), **perhaps, "rest": value.rest.word}
     if isinstance(value, OtherThan):
         return {"other_than": machine(value.value, None, depth + 1)}
     return _CUT if depth >= _DEEPEST else _machine_structure(value, asked, depth + 1)
@@ -101,6 +102,8 @@ def _human(value: object, words: Words, asked: object, depth: int) -> str:
         return _human_members(value, words, asked)
     if isinstance(value, Paths):
         names = ", ".join(value.items) or words("value.none")
+        if value.maybe:
+            return words("value.perhaps", names=names, maybe=", ".join(value.maybe))
         return words("value.rest_unknown", names=names) if value.rest is UNKNOWN else names
     return _CUT if depth >= _DEEPEST else _human_structure(value, words, asked, depth + 1)
 

@@ -62,7 +62,7 @@ TECHNIQUE = Technique(
         Change(
             container.HOST_PATHS_WRITABLE,
             without("/sys/fs/cgroup"),
-            "do not mount the host's cgroup tree, or only read-only",
+            "do not mount the host's cgroup tree, or only read-only with all that lies below it",
         ),
         Change(container.HOST_USER_ID, 100000, "run as an ordinary user or in a user namespace"),
         Change(

@@ -21,6 +21,9 @@ NO_PATHS = Paths()
 _ON_ROOT = frozenset({"/", "/etc", "/bin", "/sbin", "/lib", "/lib64"})
 """Host paths that cannot be on another file system than the root directory, or the host would not start."""
 _ABOVE_CGROUPS = frozenset({"/", "/sys", "/sys/fs", "/sys/fs/cgroup"})
+_ALWAYS_BELOW = ("/dev", "/proc", "/run", "/sys", "/sys/fs/cgroup")
+"""Places where every host of today has a file system of its own mounted."""
+_OFTEN_BELOW = ("/boot", "/home", "/mnt", "/sys/fs/bpf", "/sys/kernel/debug", "/sys/kernel/tracing", "/var")
 _LXCFS = "/var/lib/lxcfs"
 _UNSEEN = Absent("the mounts were not seen")
 
@@ -35,6 +38,7 @@ class Reached:
         suid: Those of writable where setuid counts.
         shared: Those whose mounts propagate to the host.
         shallow: Those that are read-only themselves, while file systems mounted below them may be writable.
+        perhaps: Those of which nobody knows whether they are writable.
         rest: Unknown where some mount's host path is not known.
     """
 
@@ -43,6 +47,7 @@ class Reached:
     suid: dict[str, Where] = field(default_factory=dict)
     shared: dict[str, Where] = field(default_factory=dict)
     shallow: dict[str, Where] = field(default_factory=dict)
+    perhaps: dict[str, Where] = field(default_factory=dict)
     rest: Truth = NO
     rest_writable: Truth = NO
     rest_shared: Truth = NO
@@ -68,17 +73,21 @@ class Reached:
     def answer(self, out: Table, where: Where, note: str = "") -> None:
         """Answer the four questions about host paths."""
         out[container.HOST_PATHS] = _seen(self.paths, self.rest, where, "")
-        out[container.HOST_PATHS_WRITABLE] = _seen(self.writable, self.rest_writable, where, note)
+        out[container.HOST_PATHS_WRITABLE] = _seen(self.writable, self.rest_writable, where, note, self.perhaps)
         out[container.HOST_PATHS_SUID] = _seen(self.suid, self.rest_writable, where, "")
         out[container.HOST_PATHS_SHARED] = _seen(self.shared, self.rest_shared, where, "")
 
 
-def _seen(found: dict[str, Where], rest: Truth, where: Where, note: str) -> Seen[Paths]:
+def _seen(
+    found: dict[str, Where], rest: Truth, where: Where, note: str, perhaps: dict[str, Where] | None = None
+) -> Seen[Paths]:
+    maybe = tuple(perhaps or ())
     if not found:
-        return Seen(NO_PATHS if rest is NO else Paths((), rest), where, note)
+        return Seen(NO_PATHS if rest is NO and not maybe else Paths((), rest, maybe=maybe), where, note)
     parts: dict[object, Where] = {path: place for path, place in found.items() if place is not where}
     first = next(iter(found.values()))
-    return Seen(Paths(tuple(found), rest), first if len(found) == 1 else where, note, parts or NO_PARTS)
+    value = Paths(tuple(found), rest, maybe=maybe)
+    return Seen(value, first if len(found) == 1 else where, note, parts or NO_PARTS)
 
 
 def _whole(mount: Mount) -> bool:
@@ -119,9 +128,22 @@ def answer_mounts(out: Table, facts: Facts, at: Ground) -> None:
         elif mount.kind == "projected" and mount.source.startswith("/"):
             # a file the user names as source of a Compose secret or config: that one file, read-only
             reached.add(normal_path(mount.source), where, writable=False, suid=False, shared=False)
+    _below_shallow(reached, _binds_shallowly(at))
     reached.answer(out, mounts.where, shallow)
     _claims(out, claims, mounts.where)
     _follow(out, facts, at, reached, mounts.where)
+
+
+def _below_shallow(reached: Reached, shallowly: bool | None) -> None:
+    """Add what stays writable below a read-only bind: the file systems that the host has mounted there."""
+    if shallowly is False:
+        return
+    for path, where in reached.shallow.items():
+        above = path.rstrip("/") + "/"
+        for below in (*_ALWAYS_BELOW, *_OFTEN_BELOW):
+            if below.startswith(above) and below not in reached.writable:
+                kind = reached.writable if shallowly and below in _ALWAYS_BELOW else reached.perhaps
+                kind.setdefault(below, where)
 
 
 def _claims(out: Table, claims: list[tuple[Mount, Where]], where: Where) -> None:
@@ -219,19 +241,21 @@ def _bound_cgroups(reached: Reached, at: Ground) -> Seen[bool] | Absent | None:
         if path in _ABOVE_CGROUPS or path.startswith("/sys/fs/cgroup/"):
             return Seen(True, place, "the host's cgroup file system is bound writable")
     below = next((place for path, place in reached.shallow.items() if path in _ABOVE_CGROUPS), None)
-    if below is not None and _binds_shallowly(at):
+    if below is not None and _binds_shallowly(at) is not False:
         return Absent("cgroup hierarchies mounted below the read-only directory may stay writable", below)
     return None
 
 
-def _binds_shallowly(at: Ground) -> bool:
-    """Tell whether this engine is known to leave what is mounted below a read-only bind as it is.
+def _binds_shallowly(at: Ground) -> bool | None:
+    """Tell whether this engine leaves what is mounted below a read-only bind as it is; None where nobody knows.
 
-    An OCI configuration says so itself (``rro``). Docker makes it read-only too since version 25; of a document alone
-    nobody knows the engine, and the current one is taken.
+    An OCI configuration says so itself (``rro``), and so does Kubernetes (``recursiveReadOnly``). Podman never does it
+    unasked. Docker does it by itself since version 25, where kernel and runtime can.
     """
+    if at.spelled_out or at.engine in KUBERNETES or at.engine == "podman":
+        return True
     version = elements(at.engine_facts, engine.VERSION, int)
-    return at.spelled_out or (at.engine == "docker" and version is not None and version.value < (25,))
+    return version.value < (25,) if at.engine == "docker" and version is not None else None
 
 
 def _lxcfs(reached: Reached, where: Where) -> Seen[bool] | Absent:
