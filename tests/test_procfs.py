@@ -194,10 +194,10 @@ def test_the_host_path_behind_a_mount() -> None:
     assert (data.peers, data.fstype, data.device, data.root) == (("shared:7",), "xfs", "254:16", "/web")
 
 
-def test_the_longest_root_tells_the_host_path() -> None:
+def test_the_mount_of_the_root_directory_tells_the_host_path() -> None:
     nested = "1 1 8:1 / / rw - ext4 /dev/sda rw\n2 1 8:1 /home /mnt/homes rw - ext4 /dev/sda rw\n"
     found = mounts("9 1 8:1 /home/ann /x rw - ext4 /dev/sda rw\n", nested)
-    assert found[0].host_path == "/mnt/homes/ann"
+    assert found[0].host_path == "/home/ann"
     root = mounts("9 1 8:1 / /x rw - ext4 /dev/sda rw\n", nested)
     assert root[0].host_path == "/"
     prefix = mounts("9 1 8:1 /homestead /x rw - ext4 /dev/sda rw\n", nested)
@@ -382,3 +382,19 @@ def test_capability_sets(bits: int) -> None:
 @given(st.dictionaries(st.sampled_from(sorted(TEXTS)), st.text(max_size=120)), st.text(max_size=200))
 def test_no_text_breaks_the_reader(changes: dict[str, str], table: str) -> None:
     read_process(replace(RECORD, texts={**TEXTS, **changes}), replace(HOST, mountinfo=table))
+
+
+def test_a_volume_that_is_a_bind_mount_does_not_hide_where_the_place_lies() -> None:
+    host = (
+        "21 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
+        "22 21 8:1 /etc /var/lib/docker/volumes/x/_data rw - ext4 /dev/sda1 rw\n"
+        "23 21 8:2 /@home /home rw - btrfs /dev/sdb rw\n"
+        "24 21 8:2 / /mnt/pool rw - btrfs /dev/sdb rw\n"
+    )
+    own = (
+        "90 80 8:1 /etc /conf rw - ext4 /dev/sda1 rw\n"
+        "91 80 8:1 /etc/ssl /ssl rw - ext4 /dev/sda1 rw\n"
+        "92 80 8:2 /@home/app /data rw - btrfs /dev/sdb rw\n"
+        "93 80 8:9 / /other rw - ext4 /dev/sdc rw\n"
+    )
+    assert [mount.host_path for mount in mounts(own, host)] == ["/etc", "/etc/ssl", "/home/app", ""]

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import cast
 
+from holdfast import platforms
 from holdfast.app.troubles import as_trouble
 from holdfast.collect.files import is_data, may_hold_documents
 from holdfast.collect.parse import as_text, parse
@@ -14,7 +19,6 @@ from holdfast.model.errors import Error, NotReachable, NotUnderstood
 from holdfast.model.tree import Document
 from holdfast.model.workload import Needs, Reading, Surroundings
 from holdfast.platforms import Platform
-from holdfast.platforms import load as load_platforms
 
 _COMPOSE_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 """Default names, in the order in which Compose looks for them."""
@@ -57,13 +61,11 @@ class Reader:
         environment: Environment variables that interpolation may use.
         profiles: Active Compose profiles; None for "judge every service".
         max_bytes: Largest file that is read.
-        platforms: The dialects.
     """
 
     environment: Mapping[str, str] = field(default_factory=dict)
     profiles: tuple[str, ...] | None = None
     max_bytes: int = 32 << 20
-    platforms: Mapping[str, Platform] = field(default_factory=load_platforms)
 
     def read(
         self,
@@ -98,7 +100,7 @@ class Reader:
                 return Reading(problems=(trouble,))
             further.append(parsed)
             problems = (*problems, *troubles)
-        platform = self.platforms[dialect] if dialect else self.dialect(document)
+        platform = platforms.load()[dialect] if dialect else self.dialect(document)
         if platform is None and named:
             # A person named it, so it may be a note, a crontab, a CI job or a script that holds command lines.
             text = as_text(name, data)
@@ -111,7 +113,7 @@ class Reader:
                     NotUnderstood(
                         "no dialect recognises this file" if data.strip() else "the file is empty",
                         name,
-                        f"Holdfast reads: {', '.join(sorted(self.platforms))}",
+                        f"Holdfast reads: {', '.join(sorted(platforms.load()))}",
                     ),
                 )
             return Reading(problems=problems)
@@ -123,7 +125,7 @@ class Reader:
 
     def dialect(self, document: Document) -> Platform | None:
         """Return the platform that recognises a document."""
-        for platform in self.platforms.values():
+        for platform in _platforms():
             if platform.recognises(document):
                 return platform
         return None
@@ -166,6 +168,30 @@ class Reader:
         if not named and not may_hold_documents(name, data):
             return Reading()
         return self.read(name, data, named=named, overlays=tuple(over), dialect=dialect)
+
+
+_FREQUENT = ("kubernetes", "compose")
+"""Dialects that are asked first, because most documents are theirs. No document is two dialects' at once."""
+
+
+def _platforms() -> Iterator[Platform]:
+    """Bring the dialects that read documents; each is imported only when it is its turn."""
+    for name in _names():
+        platform = _platform(name)
+        if platform is not None:
+            yield platform
+
+
+@cache
+def _names() -> tuple[str, ...]:
+    names = sorted(info.name for info in iter_modules(platforms.__path__) if not info.name.startswith("_"))
+    return (*_FREQUENT, *(name for name in names if name not in _FREQUENT))
+
+
+@cache
+def _platform(name: str) -> Platform | None:
+    module = import_module(f"{platforms.__name__}.{name}")
+    return cast("Platform", module) if hasattr(module, "recognises") else None
 
 
 def _document(name: str, limit: int) -> Document | NotUnderstood | None:

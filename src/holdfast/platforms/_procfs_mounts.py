@@ -61,7 +61,7 @@ def mount_ids(text: str) -> frozenset[str]:
 
 @lru_cache(maxsize=2)
 def _shown(host: str) -> dict[str, tuple[tuple[str, str], ...]]:
-    """Return for each device the (root, target) pairs at which the host shows it, longest root first.
+    """Return for each device the (root, target) pairs at which the host shows it.
 
     A mount that a later one hides at the same place shows nothing any more, and is left out.
     """
@@ -73,16 +73,20 @@ def _shown(host: str) -> dict[str, tuple[tuple[str, str], ...]]:
     found: dict[str, list[tuple[str, str]]] = {}
     for target, (device, root) in last.items():
         found.setdefault(device, []).append((root, target))
-    return {
-        device: tuple(sorted(pairs, key=lambda pair: (-len(pair[0]), len(pair[1])))) for device, pairs in found.items()
-    }
+    return {device: tuple(pairs) for device, pairs in found.items()}
 
 
 def _host_path(device: str, root: str, shown: dict[str, tuple[tuple[str, str], ...]]) -> str:
+    """Return the path of the host at which a place lies.
+
+    A host may show one place at several paths: a bind mount, or a volume of an engine that is one, shows ``/etc`` once
+    more below the engine's directory. The path through the mount of the root directory counts, else the shortest.
+    """
+    found: list[tuple[bool, int, str]] = []
     for base, target in shown.get(device, ()):
         trimmed = base.rstrip("/")
         if root in {base, trimmed} or root.startswith(f"{trimmed}/"):
             rest = root[len(trimmed) :].strip("/")
-            joined = f"{target.rstrip('/')}/{rest}" if rest else target
-            return joined.rstrip("/") or "/"
-    return ""
+            path = (f"{target.rstrip('/')}/{rest}" if rest else target).rstrip("/") or "/"
+            found.append((target != "/", len(path), path))
+    return min(found)[2] if found else ""
