@@ -30,7 +30,8 @@ places = st.builds(Where, texts, texts, st.integers(min_value=0, max_value=2**31
 truths = st.sampled_from(Truth)
 sets = st.frozensets(names, max_size=4)
 members = st.builds(Members, sets, sets, sets, truths)
-paths = st.builds(Paths, st.lists(texts.map(normal_path), max_size=4).map(tuple), truths)
+_some_paths = st.lists(texts.map(normal_path), max_size=4)
+paths = st.builds(Paths, _some_paths.map(tuple), truths, _some_paths.map(frozenset), _some_paths.map(tuple))
 flat = st.one_of(st.none(), st.booleans(), st.integers(), texts, st.floats(allow_nan=False), st.binary(max_size=20))
 documents = st.recursive(
     flat, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(texts, inner, max_size=3)), max_leaves=8

@@ -188,8 +188,11 @@ class _Reader:
         return Members(yes, maybe, no, _truth(held["rest"]))
 
     def _paths(self, content: Any) -> Paths:
-        held = _object(content, ("items", "rest"))
-        return Paths(tuple(_text(item) for item in _list(held["items"])), _truth(held["rest"]))
+        held = _object(content, ("items", "rest", "outside", "maybe"))
+        items, outside, maybe = (
+            tuple(_text(item) for item in _list(held[name])) for name in ("items", "outside", "maybe")
+        )
+        return Paths(items, _truth(held["rest"]), frozenset(outside), maybe)
 
     def _other_than(self, content: Any) -> OtherThan:
         return OtherThan(_hashable(self.value(content)))
@@ -204,7 +207,7 @@ class _Reader:
         return self._made(content, MountInfo, {"options": frozenset, "super_options": frozenset, "peers": tuple})
 
     def _device_node(self, content: Any) -> DeviceNode:
-        return self._made(content, DeviceNode, {"major": int, "minor": int})
+        return self._made(content, DeviceNode, dict.fromkeys(("major", "minor", "owner", "group", "mode"), int))
 
     def _made(self, content: Any, kind: type[T], types: dict[str, type]) -> T:
         """Make one of the records that a word may hold; its fields are texts unless ``types`` says otherwise."""

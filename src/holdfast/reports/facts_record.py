@@ -81,7 +81,8 @@ def _value(value: Any, depth: int) -> Any:  # noqa: C901 - one line for each kin
         sets = {name: _sorted(getattr(value, name), deeper) for name in ("yes", "maybe", "no")}
         return {"members": {**sets, "rest": value.rest.word}}
     if isinstance(value, Paths):
-        return {"paths": {"items": list(value.items), "rest": value.rest.word}}
+        lists = {"items": list(value.items), "outside": sorted(value.outside), "maybe": list(value.maybe)}
+        return {"paths": {**lists, "rest": value.rest.word}}
     if isinstance(value, OtherThan):
         return {"other_than": _value(value.value, deeper)}
     if isinstance(value, list):
