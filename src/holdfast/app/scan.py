@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -65,8 +66,15 @@ class _Scan:
     def documents(self, readings: Iterator[Reading], host: Facts, name: str) -> None:
         """Judge what files describe."""
         judge = self.judge(host, name)
-        for described in described_in(readings, self.troubles):
-            judge(described.workload, from_declared(described.facts, host), ())
+        if name != _THIS:
+            for described in described_in(readings, self.troubles):
+                judge(described.workload, from_declared(described.facts, host), ())
+            return
+        from holdfast.app.images import Images
+
+        with closing(Images(self.settings.docker)) as images:
+            for described in described_in(readings, self.troubles):
+                judge(described.workload, from_declared(images.facts(described), host), ())
 
     def idle_assumptions(self) -> Iterator[str]:
         """Say which assumptions answered nothing, so that nobody believes that they made a difference."""

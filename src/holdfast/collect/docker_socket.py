@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 from holdfast.model.errors import Error, NotPermitted, NotReachable, NotUnderstood
 
@@ -108,6 +109,15 @@ def engine_documents(address: str = DEFAULT, *, timeout_s: float = TIMEOUT_S) ->
         except Error as error:
             found["docker:/info"] = error
     return found
+
+
+def image(engine: Engine, name: str) -> bytes:
+    """Bring what the engine says about one image, as it wrote it; no bytes where it holds none of this name.
+
+    Raises:
+        NotReachable, NotPermitted, NotUnderstood: As for ``documents``.
+    """
+    return engine.get(f"{engine.prefix()}/images/{quote(name, safe='/:@')}/json", may_be_gone=True)
 
 
 def _ids(listing: bytes, address: str) -> list[str]:

@@ -16,6 +16,7 @@ from holdfast.model.place import Where
 from holdfast.model.values import Members
 from holdfast.model.words import declared
 from holdfast.model.words.declared import Device, Mount
+from holdfast.platforms._process_peers import RIGHTS, Answers, peers
 
 DEFAULT = "engine default"
 LISTS: tuple[Fact[Any], ...] = (
@@ -131,6 +132,7 @@ class Request:
             self._tell_one(declared.CONTAINER_OS, self.system, "linux")
         if declared.NAMESPACES not in table:
             self._tell_namespaces(known)
+        self._tell_peers(known)
         if declared.USER_NAMESPACE not in table:
             self._tell_user_namespace()
         if declared.MOUNTS not in table:
@@ -252,6 +254,49 @@ class Request:
         if not said.text and namespace == "cgroup":
             return None, "the engine's default depends on the host"
         return False, ""
+
+    def _tell_peers(self, others: Mapping[str, Request]) -> None:
+        """Tell which other containers are in the same process namespace: those it joins, and those that join it."""
+        root = self._process_root(others)
+        if root is None:
+            return
+        found = {
+            id(other): (name, other)
+            for name, other in others.items()
+            if other is not self and other._process_root(others) is root  # noqa: SLF001 - another of its own kind
+        }
+        if not found:
+            return
+        said = self.modes.get("pid")
+        where = self.where if said is None else said.where
+        seen = ((name, other._rights()) for name, other in found.values())  # noqa: SLF001
+        self.table[declared.PROCESS_PEERS] = peers(self._rights(), seen, where)
+
+    def _process_root(self, others: Mapping[str, Request]) -> Request | None:
+        """Return the container whose process namespace this one is in; None where that is another's or not known."""
+        request = self
+        for _ in range(_MOST_HOPS):
+            said = request.modes.get("pid")
+            if said is None:
+                return None if request.gap else request
+            prefix = next((one for one in _OTHERS if said.text.startswith(one)), None)
+            if said.unknown or said.text == "host":
+                return None
+            if prefix is None:
+                return None if said.text.startswith(("ns:", "pod:")) else request
+            other = _by_name(others, said.text.removeprefix(prefix))
+            if other is None:
+                return None
+            request = other
+        return None
+
+    def _rights(self) -> Answers:
+        self._tell_user()
+        self._once(declared.PRIVILEGED, False, DEFAULT, default=True)
+        for fact in RIGHTS[1:]:
+            if fact not in self.table:
+                self._tell_list(fact)
+        return self.table
 
     def _tell_mounts(self, others: Mapping[str, Request]) -> None:
         mounts = list(self.all_mounts(others))

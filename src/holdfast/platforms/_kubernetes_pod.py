@@ -16,6 +16,7 @@ from holdfast.platforms._kubernetes_devices import devices
 from holdfast.platforms._kubernetes_security import Levels, Table, answer_security
 from holdfast.platforms._kubernetes_spot import Spot
 from holdfast.platforms._kubernetes_volumes import Volumes, mounts
+from holdfast.platforms._process_peers import peers
 
 _LISTS = (
     ("containers", "", "containerStatuses"),
@@ -66,7 +67,7 @@ def read_pod(owner: Owner, pod: Spot, spec: Spot, status: Spot | None) -> list[D
     shared = _of_pod(spec, context, owner)
     volumes = Volumes(spec, owner.namespace, owner.claims)
     prefix = "/".join(part for part in (owner.namespace, owner.name or owner.kind.lower()) if part)
-    found: list[Described] = []
+    found: list[tuple[Workload, Spot, str, Table]] = []
     named: set[str] = set()
     for key, role, statuses in _LISTS:
         spots = spec.entries(key)
@@ -89,8 +90,32 @@ def read_pod(owner: Owner, pod: Spot, spec: Spot, status: Spot | None) -> list[D
                 keys.get(name, ""),
             )
             levels = Levels(container, context, annotations, name)
-            found.append(Described(workload, Facts(_of_container(shared, levels, volumes, key))))
-    return found
+            told = _role(container, role)
+            found.append((workload, container, told, _of_container(shared, levels, volumes, key)))
+    _tell_peers(spec, found)
+    return [Described(workload, Facts(table)) for workload, _, _, table in found]
+
+
+def _tell_peers(spec: Spot, found: list[tuple[Workload, Spot, str, Table]]) -> None:
+    """Tell which containers of the Pod see each other's processes."""
+    switch = spec.get("shareProcessNamespace")
+    whole = switch is not None and switch.boolean() is True
+    targets = [container.get("targetContainerName") for _, container, _, _ in found]
+    if len(found) < 2 or not (whole or any(targets)):
+        return
+    names = [workload.name.rpartition("/")[2] for workload, _, _, _ in found]
+    aims = ["" if target is None else target.name() for target in targets]
+    for index, (_, container, role, table) in enumerate(found):
+        others: list[tuple[str, Table]] = []
+        for at, (_, _, other, answers) in enumerate(found):
+            # an init container ends before the others start, a sidecar does not
+            together = "init container" not in {role, other} or "sidecar container" in {role, other}
+            joined = aims[index] == names[at] or aims[at] == names[index] or (aims[index] and aims[index] == aims[at])
+            if at != index and together and (whole or joined):
+                others.append((names[at], answers))
+        if others:
+            place = switch if whole and switch is not None else targets[index] or container
+            table[declared.PROCESS_PEERS] = peers(table, others, place.where)
 
 
 def _name(container: Spot, index: int, named: set[str]) -> str:

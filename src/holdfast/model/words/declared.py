@@ -146,6 +146,12 @@ SELINUX: Fact[tuple[str, ...]] = Fact(
 NAMESPACES: Fact[Members] = Fact(
     "declared.namespaces", Members, "Namespaces asked to be shared with the host: pid, net, ipc, uts, cgroup."
 )
+PROCESS_PEERS: Fact[str] = Fact(
+    "declared.process_peers",
+    str,
+    'Containers in sight, in a process namespace that is not the host\'s: "none", "same" (one has this one\'s user and '
+    'rights), "unsure" (one perhaps has), "apart" (none has).',
+)
 USER_NAMESPACE: Fact[str] = Fact("declared.user_namespace", str, '"host", "private" or "default".')
 USER_NAMESPACE_MAP: Fact[tuple[tuple[int, int, int], ...]] = Fact(
     "declared.user_namespace_map", tuple, "uid mappings (inside, outside, length) as the OCI configuration spells them."

@@ -171,6 +171,11 @@ def _flags(out: Table, facts: Facts, at: Ground) -> None:
         unseen = Seen(False, shared.where, "no process outside is visible")
         out[container.SAME_USER_ON_HOST] = out[container.SAME_USER_IN_CONTAINER] = unseen
         out[container.SAME_USER_ID_ON_HOST] = unseen
+        peers = text(facts, declared.PROCESS_PEERS)
+        if peers is not None and peers.value == "same":
+            out[container.SAME_USER_IN_CONTAINER] = Seen(True, peers.where, peers.note)
+        elif peers is not None and peers.value == "unsure":
+            out[container.SAME_USER_IN_CONTAINER] = Absent(f"{peers.note}; whether as the same user was not seen")
     else:
         out[container.SAME_USER_ON_HOST] = out[container.SAME_USER_IN_CONTAINER] = _LIVE
         out[container.SAME_USER_ID_ON_HOST] = _LIVE
