@@ -543,7 +543,7 @@ def test_quoted_words_come_back_as_they_were(words: list[str]) -> None:
 def started(text: str, name: str = "/srv/shop/run.sh") -> list[str]:
     """Return the host paths that the only command of a text mounts."""
     document, _ = parse(name, text.encode())
-    surroundings = Surroundings(environment={"PWD": "/work", "HOME": "/home/kim"})
+    surroundings = Surroundings(environment={"PWD": "/project", "HOME": "/home/kim"})
     (described,) = docker_run.read(document, surroundings).workloads
     return [mount.source for mount in described.facts.value(declared.MOUNTS) or ()]
 
@@ -567,7 +567,7 @@ def test_a_command_is_taken_to_be_started_beside_its_file(source: str, path: str
 
 
 def test_a_relative_name_of_the_file_starts_from_the_working_directory() -> None:
-    assert started("docker run -v ./d:/d x\n", "sub/run.sh") == ["/work/sub/d"]
+    assert started("docker run -v ./d:/d x\n", "sub/run.sh") == ["/project/sub/d"]
 
 
 @pytest.mark.parametrize("line", ["cd /tmp", "pushd $DIR >/dev/null", "true && cd x", "(cd ..)", "\tcd build"])
