@@ -24,13 +24,17 @@ def test_a_service_joins_the_process_namespace_of_another(tmp_path: Path) -> Non
   debug: {image: x, pid: "service:web"}
   other: {image: x, pid: "service:debug", user: "1000"}
   admin: {image: x, pid: "service:web", cap_add: [NET_ADMIN]}
+  less: {image: x, pid: "service:web", cap_drop: [NET_RAW]}
+  all: {image: x, pid: "service:web", privileged: true}
   alone: {image: x}
 """
     assert verdicts(tmp_path, "compose.yaml", text) == {
         "web": "escapable",
         "debug": "escapable",
         "other": "contained",
-        "admin": "unknown",
+        "admin": "escapable",
+        "less": "unknown",
+        "all": "escapable",
         "alone": "contained",
     }
 
@@ -55,19 +59,32 @@ POD = "apiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec:\n  {spec}\n"
             {"i": "contained", "a": "contained"},
         ),
         (
-            "shareProcessNamespace: true\n  initContainers: [{name: i, image: x, restartPolicy: Always}]\n"
-            "  containers: [{name: a, image: x}]",
+            (
+                "shareProcessNamespace: true\n  initContainers: [{name: i, image: x, restartPolicy: Always}]\n"
+                "  containers: [{name: a, image: x}]"
+            ),
             {"i": "escapable", "a": "escapable"},
         ),
         (
-            "shareProcessNamespace: true\n  securityContext: {runAsNonRoot: true}\n"
-            "  containers: [{name: a, image: x}, {name: b, image: x}]",
+            (
+                "shareProcessNamespace: true\n  securityContext: {runAsNonRoot: true}\n"
+                "  containers: [{name: a, image: x}, {name: b, image: x}]"
+            ),
             {"a": "unknown", "b": "unknown"},
         ),
         (
-            "containers: [{name: a, image: x}, {name: b, image: x}]\n"
-            "  ephemeralContainers: [{name: e, image: x, targetContainerName: a}]",
+            (
+                "containers: [{name: a, image: x}, {name: b, image: x}]\n"
+                "  ephemeralContainers: [{name: e, image: x, targetContainerName: a}]"
+            ),
             {"a": "escapable", "b": "contained", "e": "escapable"},
+        ),
+        (
+            (
+                "containers: [{name: a, image: x}]\n  ephemeralContainers:\n"
+                "  - {name: e, image: x, targetContainerName: a, securityContext: {privileged: true}}"
+            ),
+            {"a": "contained", "e": "escapable"},
         ),
     ],
 )

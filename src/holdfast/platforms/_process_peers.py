@@ -37,13 +37,23 @@ def peers(mine: Answers, others: Iterable[tuple[str, Answers]], where: Where) ->
 
 
 def _compared(mine: Answers, other: Answers) -> str:
+    """Tell whether the kernel lets this container inspect the other: same user, and no fewer capabilities."""
+    privileged, added, dropped = (_value(mine, fact) for fact in RIGHTS)
     first, second = _user(mine), _user(other)
-    if not first or not second:
+    if first == "0" and privileged is True:
+        return "same"
+    if not first or not second or not isinstance(added, tuple) or not isinstance(dropped, tuple):
         return "unsure"
+    plain = privileged is False and added == ()
     if first != second:
-        plain = _value(mine, declared.PRIVILEGED) is False and _value(mine, declared.CAPABILITIES_ADDED) == ()
         return "apart" if plain else "unsure"
-    return "same" if all(_alike(mine, other, fact) for fact in RIGHTS) else "unsure"
+    theirs, theirs_added, theirs_dropped = (_value(other, fact) for fact in RIGHTS)
+    if not isinstance(theirs_added, tuple) or not isinstance(theirs_dropped, tuple):
+        return "unsure"
+    if theirs is True:
+        return "apart" if plain and first == "0" else "unsure"
+    covers = set(added) >= set(theirs_added) and set(dropped) <= set(theirs_dropped)
+    return "same" if covers and theirs is privileged is False else "unsure"
 
 
 def _user(answers: Answers) -> str:
@@ -56,13 +66,6 @@ def _user(answers: Answers) -> str:
     else:
         return ""
     return "0" if name in _ROOT else name if name.isdecimal() else ""
-
-
-def _alike(mine: Answers, other: Answers, fact: Fact[Any]) -> bool:
-    first, second = _value(mine, fact), _value(other, fact)
-    if isinstance(first, tuple) and isinstance(second, tuple):
-        return set(first) == set(second)
-    return first is not None and first == second
 
 
 def _value(answers: Answers, fact: Fact[Any]) -> object:
