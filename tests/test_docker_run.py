@@ -653,3 +653,15 @@ def test_other_programs_behind_variables_start_no_container(text: str) -> None:
 
 def test_a_quoted_path_in_the_manner_of_c() -> None:
     assert started("docker run -v $'/etc':/e x\n") == ["/etc"]
+
+
+@pytest.mark.parametrize("quote", ['"', "'"])
+def test_a_quote_that_is_never_closed_is_told_and_hides_no_other_command(quote: str) -> None:
+    text = f"docker run -v {quote}/:/host first\ndocker run --privileged second\ndocker run third"
+    reading = docker_run.read_command(text, "a.sh")
+    assert [one.workload.source.line for one in reading.workloads] == [1, 2, 3]
+    assert [(one.what, one.line) for one in reading.problems] == [("a quote is opened and never closed", 1)]
+    first, second, third = (one.facts for one in reading.workloads)
+    assert first.absent(declared.PRIVILEGED) is not None
+    assert second.value(declared.PRIVILEGED) is True
+    assert third.value(declared.PRIVILEGED) is False

@@ -82,11 +82,23 @@ class Reader:
             else:
                 self.image = word
                 break
-        if self.image is None and self.command.cut:
-            reason = "the command is so long that its end was not read"
-            self.request.problem(reason, self.request.where, "shorten it, or put its options into a file")
-            self.request.gap = self.request.gap or reason
+        self._tell_torn()
         return self.image is not None or bool(self.request.gap)
+
+    def _tell_torn(self) -> None:
+        """Tell what keeps the end of the command from being read."""
+        reason = remedy = ""
+        if self.command.unclosed:
+            reason, remedy = "a quote is opened and never closed", "close it; the shell refuses the script"
+        elif self.image is None and self.command.cut:
+            reason, remedy = (
+                "the command is so long that its end was not read",
+                "shorten it, or put its options into a file",
+            )
+        if reason:
+            self.request.problem(reason, self.request.where, remedy)
+        if reason and self.image is None:
+            self.request.gap = self.request.gap or reason
 
     def _subcommand(self) -> bool:
         """Go past global options and ``container``; tell whether ``run`` or ``create`` follows."""

@@ -62,12 +62,21 @@ NOTHING_GIVEN: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(slots=True)
 class Command:
-    """One command line: the engine, the words after it, and whether it is so long that its end was not read."""
+    """One command line: the engine and the words after it.
+
+    Attributes:
+        engine: Its name.
+        words: What follows.
+        line: 1-based.
+        cut: Whether it is so long that its end was not read.
+        unclosed: Whether a quote is opened and never closed.
+    """
 
     engine: str
     words: list[Word]
     line: int
     cut: bool = False
+    unclosed: bool = False
 
 
 def constants(text: str) -> dict[str, str]:
@@ -128,9 +137,10 @@ def commands(
                 continue
             lexer = Lexer(text, begin + match.end(), number, variables, stop)
             words = lexer.run()
-            done = lexer.at
+            # a quote that nobody closes hides nothing but the rest of its own line
+            done = offset if lexer.unclosed else lexer.at
             at = max(at, done - begin)
-            yield Command(engine, words, number, lexer.cut)
+            yield Command(engine, words, number, lexer.cut, lexer.unclosed)
             count += 1
 
 

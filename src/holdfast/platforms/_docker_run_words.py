@@ -54,6 +54,7 @@ class Lexer:
     notes: list[str] = field(default_factory=list)
     loose: bool = False
     cut: bool = False
+    unclosed: bool = False
 
     def run(self) -> list[Word]:
         """Cut words until the command ends."""
@@ -131,6 +132,7 @@ class Lexer:
 
     def _single(self) -> None:
         end = self.text.find("'", self.at + 1, self.at + _LONGEST)
+        self.unclosed = self.unclosed or end < 0
         end = min(len(self.text), self.at + _LONGEST) if end < 0 else end
         inside = self.text[self.at + 1 : end]
         self._put(inside)
@@ -156,6 +158,7 @@ class Lexer:
                 self.line += char == "\n"
                 self._put(char)
                 self.at += 1
+        self.unclosed = self.unclosed or self.at >= limit
         self.at += 1
 
     def _expansion(self, *, quoted: bool) -> None:
