@@ -204,6 +204,21 @@ def test_propagation():
     assert value(container.HOST_PATHS_SHARED, {observed.MOUNTS: inner}).covers("/srv") is UNKNOWN
 
 
+@pytest.mark.parametrize(
+    ("root", "paths"),
+    [
+        ("/etc/shadow", ("/etc/shadow",)),
+        ("/etc/shadow//deleted", ("/etc/shadow",)),  # passwd(1) writes a new file; the old one is still read
+        ("/run/docker.sock//deleted", ()),  # the engine listens at a new one since it was started again
+    ],
+)
+def test_a_mounted_file_that_the_host_has_replaced(root, paths):
+    change = with_mounts(bound(root, "/s"))
+    assert value(container.HOST_PATHS, change) == Paths(paths)
+    writes = value(container.HOST_PATHS_WRITABLE, change)
+    assert writes == (Paths() if root.endswith("deleted") else Paths(paths))
+
+
 def test_a_later_mount_hides_an_earlier_one():
     lines = (mount(DISK, "/etc", "/e", "ext4", host_path="/etc"), mount("0:70", "/", "/e", "tmpfs"))
     assert value(container.HOST_PATHS, with_mounts(*lines)) == Paths()

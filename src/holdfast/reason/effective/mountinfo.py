@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 from holdfast.model.facts import Absent, Facts, Seen
 from holdfast.model.place import Where
@@ -39,6 +40,8 @@ _ENGINE = re.compile(
 )
 _THREE = frozenset({"/etc/resolv.conf", "/etc/hostname", "/etc/hosts"})
 _SOCKET = re.compile(r"/([^/]+/){0,2}[^/]*(\.sock|socket|\.socket)")
+_GONE = "//deleted"
+"""What the kernel appends to the path of a mounted file or directory that was removed or replaced since."""
 _DISK = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "bcachefs"})
 _TOKEN = "run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a path, no secret
 _SUBJECTS = (
@@ -111,8 +114,12 @@ def _host_paths(
     reached = Reached()
     # a container that made its whole tree shared within itself tells nothing about the host's peers
     inner = any(mount.target == "/" and any(p.startswith("shared:") for p in mount.peers) for mount, _ in table)
-    for mount, where in table:
+    for seen, where in table:
+        gone = seen.root.endswith(_GONE)
+        mount = _as_it_was(seen) if gone else seen
         path = _host_path(mount, own, disk, shared_kernel)
+        if gone and path and path.endswith((".sock", "socket")):
+            continue  # the daemon listens at another one by now
         shared = any(peer.startswith("shared:") for peer in mount.peers)
         if path == "":
             continue
@@ -124,6 +131,16 @@ def _host_paths(
         suid = "nosuid" not in mount.options
         reached.add(path, where, writable=writable(mount), suid=suid, shared=shared and not inner)
     return reached
+
+
+def _as_it_was(mount: MountInfo) -> MountInfo:
+    """Name a mounted file that the host has replaced since. What it held is still read; a write reaches nobody."""
+    return replace(
+        mount,
+        root=mount.root.removesuffix(_GONE),
+        host_path=mount.host_path.removesuffix(_GONE),
+        options=mount.options | {"ro"},
+    )
 
 
 def _host_path(mount: MountInfo, own: frozenset[str], disk: str | None, shared: frozenset[str]) -> str | None:
