@@ -52,6 +52,7 @@ _SPECIAL: dict[Fact[Any], st.SearchStrategy[Any]] = {
     engine.CONTAINERD_VERSION: versions,
     engine.DESKTOP_VERSION: versions,
     host.PACKAGES: pairs,
+    host.SOCKET_PERMISSIONS: pairs,
     declared.MOUNTS: st.lists(mounts, max_size=3).map(tuple),
     declared.DEVICES: st.lists(devices, max_size=3).map(tuple),
     declared.SECCOMP_PROFILE: documents,

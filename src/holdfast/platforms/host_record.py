@@ -255,7 +255,7 @@ def _check(fact: Fact[Any], value: Any) -> None:
     if fact in _NUMBERS and not all(type(part) is int for part in value):
         raise _Strange("a version is made of numbers")
     if fact in _PAIRS and not all(_is_pair_of_texts(part) for part in value):
-        raise _Strange("a package is a name and a version")
+        raise _Strange("pairs of texts were expected")
 
 
 def _is_pair_of_texts(part: Any) -> bool:
