@@ -93,7 +93,7 @@ def about(technique: Technique, words: Words) -> list[tuple[str, str]]:
     confirmed = words("page.confirmed" if technique.confirmed else "page.unconfirmed", evidence=evidence)
     pairs = [
         (words("page.id"), technique.id),
-        (words("page.row"), str(technique.row)),
+        (words("page.row"), str(technique.row or "")),
         (words("page.attack"), ", ".join(technique.attack)),
         (words("page.evidence"), confirmed),
         (words("page.drill"), f"{technique.drill_class.name}: {technique.drill_class.value}"),
