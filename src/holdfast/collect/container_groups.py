@@ -15,8 +15,6 @@ from holdfast.platforms._procfs_cgroup import Membership, membership
 from holdfast.platforms._procfs_record import INITIAL, HostView
 from holdfast.platforms._procfs_status import Status
 
-READ = 512
-"""Most processes of one container whose privileges are compared with those of its first."""
 SHOWN = 8
 """Most processes of one container that get a record."""
 _MACHINES = ("qemu-system", "cloud-hyperviso", "firecracker", "dragonball")

@@ -83,10 +83,6 @@ class Cursor:
     where: Where
     meaning: Meaning = typed_meaning
 
-    def speaking(self, meaning: Meaning) -> Cursor:
-        """Return the same place read in another dialect."""
-        return Cursor(self.node, self.where, meaning)
-
     def get(self, *keys: str) -> Cursor | None:
         """Go down a chain of mapping keys; None where one is missing or is null."""
         here: Cursor = self
@@ -126,11 +122,6 @@ class Cursor:
     def is_sequence(self) -> bool:
         """A sequence stands here."""
         return isinstance(self.node, Sequence)
-
-    @property
-    def is_scalar(self) -> bool:
-        """A scalar stands here."""
-        return isinstance(self.node, Scalar)
 
     @property
     def is_null(self) -> bool:

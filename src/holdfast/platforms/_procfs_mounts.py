@@ -9,7 +9,6 @@ from holdfast.platforms._linux_host_records import unescaped
 
 _MOST = 100_000
 """Lines of one table that are read; the kernel's own limit (fs.mount-max) is the same."""
-_VIRTUAL = frozenset({"proc", "sysfs", "cgroup", "cgroup2", "devpts", "mqueue"})
 
 
 def mounts(text: str, host: str) -> tuple[MountInfo, ...]:
