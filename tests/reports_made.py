@@ -18,7 +18,7 @@ from holdfast.model.report import (
     Report,
     Verdict,
 )
-from holdfast.model.technique import DrillClass, Evidence, Example, Step, Technique
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Step, Technique, Way
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
 from holdfast.model.words import assumed, container, engine, host, reach
@@ -47,7 +47,13 @@ SOCKET = Technique(
     seen_as=NEVER,
     seen_sample={},
     drill_class=DrillClass.D3,
-    drill=(Step("connect", {"path": "/run/docker.sock"}), Step("ask", {"call": "GET /_ping"})),
+    drill=(
+        Way(
+            "ask the engine",
+            (Step("connect", {"path": "/run/docker.sock"}), Step("ask", {"call": "GET /_ping"})),
+            ProvedBy.SURFACE,
+        ),
+    ),
     examples=(
         Example("socket mounted, root", {container.HOST_USER_ID: 0}, YES),
         Example("no socket", {container.HOST_PATHS: Paths()}, NO),

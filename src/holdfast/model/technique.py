@@ -46,6 +46,39 @@ class Step:
     args: Mapping[str, str] = field(default_factory=dict)
 
 
+class ProvedBy(Enum):
+    """What counts as proof that a way out was gone. What the process inside says of itself never does."""
+
+    WRITTEN = "a file with the attempt's token appeared on the host's side"
+    READ = "a secret that was planted on the host's side came back"
+    HEARD = "a listener on the host's side heard the attempt's token"
+    SURFACE = "the kernel's answer to the last step: it would have let the attempt go on"
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One harmless attempt at a technique.
+
+    Attributes:
+        title: What is tried, in a person's words.
+        steps: In order; each must succeed, or the attempt is over. Words in braces are filled in when it is made
+            (``drill/places.py`` lists them); one of them may stand for several places, which are then tried in turn.
+        proved_by: What counts as success.
+        answers: For SURFACE: ``ok`` or names of errors, each of which the kernel gives only after it let the process
+            through.
+        global_effect: It changes a setting of the whole machine for a moment. Only in a disposable virtual machine,
+            or where somebody has agreed to it.
+        needs: Parts that must run on the host to act on what is left there: ``systemd``, ``kubelet``, ...
+    """
+
+    title: str
+    steps: tuple[Step, ...]
+    proved_by: ProvedBy
+    answers: frozenset[str] = frozenset({"ok"})
+    global_effect: bool = False
+    needs: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """A situation and the verdict that must come out of it.
@@ -79,7 +112,7 @@ class Technique:
         seen_as: How it looks at run time, as a condition over event facts; NEVER where it makes no call to see.
         seen_sample: Bare event facts on which ``seen_as`` fires; empty only where ``seen_as`` is NEVER.
         drill_class: How far a harmless attempt can go.
-        drill: The attempt.
+        drill: Harmless attempts; the technique works where one of them does. Empty where nothing can be tried.
         examples: At least one YES, one NO and one UNKNOWN.
         sources: Addresses a reader can open.
         id: The file's name with ``-``; set by the loader.
@@ -98,7 +131,7 @@ class Technique:
     drill_class: DrillClass
     examples: tuple[Example, ...]
     sources: tuple[str, ...]
-    drill: tuple[Step, ...] = ()
+    drill: tuple[Way, ...] = ()
     confirmed: bool = False
     since: str = "0.1"
     id: str = ""

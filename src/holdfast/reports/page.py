@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from holdfast.model.change import Change
 from holdfast.model.facts import Fact
 from holdfast.model.logic import ALWAYS, NEVER, Atom, Expr, atoms
-from holdfast.model.technique import Step, Technique
+from holdfast.model.technique import Step, Technique, Way
 from holdfast.reports._lines import Line, line, painted
 from holdfast.reports._plain import one_line
 from holdfast.reports._reasons import asked
@@ -77,7 +77,7 @@ def _lines(technique: Technique, words: Words, *, rewrap: bool) -> Iterator[Line
     ]
     yield from _section("page.closed_by", words, fixes)
     yield from _section("page.seen_as", words, _sight(technique, words))
-    yield from _section("page.steps", words, [line(_step(step)) for step in technique.drill])
+    yield from _section("page.steps", words, [line(_way(way)) for way in technique.drill])
     broad = max((len(words.truth(each.verdict)) for each in technique.examples), default=0)
     examples = [
         line((words.truth(each.verdict).ljust(broad), each.verdict.word), "  ", one_line(each.title))
@@ -179,9 +179,13 @@ def _sight(technique: Technique, words: Words) -> list[Line]:
     return _condition(technique.seen_as, words)
 
 
+def _way(way: Way) -> str:
+    return one_line(f"{way.title}: {', '.join(map(_step, way.steps))}")
+
+
 def _step(step: Step) -> str:
     args = " ".join(f"{name}={value}" for name, value in step.args.items())
-    return one_line(f"{step.act} {args}".rstrip())
+    return f"{step.act} {args}".rstrip()
 
 
 def markdown_body(technique: Technique, language: str = "en") -> str:
@@ -200,7 +204,7 @@ def markdown_body(technique: Technique, language: str = "en") -> str:
     never = technique.seen_as == NEVER
     sight = [words("page.seen_never")] if never else _md_tree(_condition(technique.seen_as, words))
     parts += _md_section(words("page.seen_as"), sight)
-    parts += _md_section(words("page.steps"), [f"1. `{_step(step)}`" for step in technique.drill])
+    parts += _md_section(words("page.steps"), [f"* {_md(_way(way))}" for way in technique.drill])
     if technique.examples:
         rows = [f"| {words('page.example')} | {words('page.verdict')} |", "| --- | --- |"]
         rows += [f"| {_md(each.title)} | {words.truth(each.verdict)} |" for each in technique.examples]

@@ -1,0 +1,96 @@
+"""A replica: the settings of a container that is made to be attacked, in no engine's dialect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """One mount of the replica.
+
+    Attributes:
+        source: Path on the host that the original mounts; empty for a tmpfs.
+        target: Path inside.
+        read_only: Mounted read-only.
+        propagation: ``rshared`` and so on; empty for the engine's default.
+        nosuid: setuid files do not count on it.
+        stand_in: Path on the host that is mounted in place of ``source``; empty where it is the source itself.
+    """
+
+    source: str
+    target: str
+    read_only: bool = False
+    propagation: str = ""
+    nosuid: bool = False
+    stand_in: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One device node of the replica.
+
+    Attributes:
+        source: Path of the node on the host.
+        target: Path inside.
+        permissions: ``rwm`` or less.
+        stand_in: Path of the node that is granted in place of ``source``; empty where it is the source itself.
+    """
+
+    source: str
+    target: str
+    permissions: str = "rwm"
+    stand_in: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """What a replica is started with. Every default is the engine's own.
+
+    Attributes:
+        engine: ``docker``, ``podman`` or ``oci`` (a bundle that an OCI runtime starts without an engine).
+        runtime: OCI runtime by name; empty for the engine's default.
+        image: Image whose files the replica has; empty for an image that holds nothing but the probe.
+        user: ``UID``, ``UID:GID`` or a name; empty for the image's own.
+        groups: Further groups.
+        capabilities_added: With ``CAP_``, or ``ALL``.
+        capabilities_dropped: The same.
+        privileged: The privileged flag.
+        seccomp: ``default``, ``unconfined`` or the profile's JSON text.
+        apparmor: ``default``, ``unconfined`` or the profile's name.
+        selinux: Label options, such as ``disable``.
+        no_new_privileges: The flag.
+        namespaces: Of ``pid``, ``net``, ``ipc``, ``uts``, ``cgroup``, ``user``: those shared with the host.
+        own_namespaces: Those that are asked to be private although the engine's default may differ.
+        network: ``none`` or ``bridge`` where the network is not the host's.
+        binds: Mounts.
+        nodes: Device nodes.
+        device_rules: Device cgroup rules beyond the default.
+        unmasked: Nothing in /proc and /sys is masked or read-only.
+        read_only: The root file system is.
+        sysctls: (name, value) pairs.
+        user_map: uid and gid mappings (inside, outside, length); only where an OCI runtime is asked directly.
+    """
+
+    engine: str = "docker"
+    runtime: str = ""
+    image: str = ""
+    user: str = ""
+    groups: tuple[str, ...] = ()
+    capabilities_added: frozenset[str] = frozenset()
+    capabilities_dropped: frozenset[str] = frozenset()
+    privileged: bool = False
+    seccomp: str = "default"
+    apparmor: str = "default"
+    selinux: tuple[str, ...] = ()
+    no_new_privileges: bool = False
+    namespaces: frozenset[str] = frozenset()
+    own_namespaces: frozenset[str] = frozenset()
+    network: str = "none"
+    binds: tuple[Bind, ...] = ()
+    nodes: tuple[Node, ...] = ()
+    device_rules: tuple[str, ...] = ()
+    unmasked: bool = False
+    read_only: bool = False
+    sysctls: tuple[tuple[str, str], ...] = field(default_factory=tuple)
+    user_map: tuple[tuple[int, int, int], ...] = ()
