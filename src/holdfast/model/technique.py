@@ -52,6 +52,7 @@ class ProvedBy(Enum):
     WRITTEN = "a file with the attempt's token appeared on the host's side"
     READ = "a secret that was planted on the host's side came back"
     HEARD = "a listener on the host's side heard the attempt's token"
+    STARTED = "what was left on the host was started there by somebody else and had root's rights"
     SURFACE = "the kernel's answer to the last step: it would have let the attempt go on"
 
 
@@ -68,6 +69,8 @@ class Way:
             through.
         global_effect: It changes a setting of the whole machine for a moment. Only in a disposable virtual machine,
             or where somebody has agreed to it.
+        in_host: Namespaces (``pid``, ``net``, ``ipc``, ``cgroup``, ``user``) that must be the host's own for a success
+            to count; the runner compares them itself.
         needs: Parts that must run on the host to act on what is left there: ``systemd``, ``kubelet``, ...
     """
 
@@ -77,6 +80,7 @@ class Way:
     answers: frozenset[str] = frozenset({"ok"})
     global_effect: bool = False
     needs: tuple[str, ...] = ()
+    in_host: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

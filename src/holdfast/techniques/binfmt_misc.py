@@ -17,9 +17,10 @@ How it looks: a write to ``.../binfmt_misc/register`` from a container.
 
 from holdfast.model.change import Change, with_
 from holdfast.model.logic import covers, ends_with, has, is_
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
+from holdfast.model.ways import step
 from holdfast.model.words import container, event, host, reach
 from holdfast.model.words.conditions import host_root, lsm_permits, may_mount, may_use_detached
 
@@ -76,6 +77,26 @@ TECHNIQUE = Technique(
         event.PATH: "/mnt/register",
     },
     drill_class=DrillClass.D2,
+    drill=(
+        Way(
+            "open the register of binfmt_misc",
+            (
+                step("mount", source="holdfast", target="{point}", type="binfmt_misc", flags="0", data=""),
+                step("open", path="{point}/register", mode="w"),
+            ),
+            ProvedBy.SURFACE,
+        ),
+        Way(
+            "open the register of binfmt_misc in a mount that is attached nowhere",
+            (step("detached", type="binfmt_misc", options=""), step("open_at", slot="0", path="register", mode="w")),
+            ProvedBy.SURFACE,
+        ),
+        Way(
+            "open the register in a mount of the host's /proc",
+            (step("open", path="{file:/proc/sys/fs/binfmt_misc/register}", mode="w"),),
+            ProvedBy.SURFACE,
+        ),
+    ),
     examples=(
         Example("privileged", _OPEN, YES),
         Example(

@@ -18,9 +18,10 @@ How it looks: a process in a container opens a block device.
 
 from holdfast.model.change import Change, with_, without
 from holdfast.model.logic import has, is_, is_not, one_of
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
+from holdfast.model.ways import step
 from holdfast.model.words import container, event, reach
 from holdfast.model.words.conditions import host_root, may_open_device
 
@@ -65,6 +66,22 @@ TECHNIQUE = Technique(
         event.PATH: "/dev/sda1",
     },
     drill_class=DrillClass.D3,
+    drill=(
+        Way(
+            "read the first block of a disk",
+            (step("open", path="{disk}", mode="r"), step("read_at", slot="0", offset="0", length="512")),
+            ProvedBy.READ,
+        ),
+        Way(
+            "make a node for a disk and read its first block",
+            (
+                step("mknod", path="{work}/{token}", kind="b", major="{disk_major}", minor="{disk_minor}"),
+                step("open", path="{work}/{token}", mode="r"),
+                step("read_at", slot="1", offset="0", length="512"),
+            ),
+            ProvedBy.READ,
+        ),
+    ),
     examples=(
         Example("a disk granted to a container that runs as root, without any capability", _OPEN, YES),
         Example(

@@ -18,6 +18,7 @@ from holdfast.model.logic import below, covers
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
+from holdfast.model.ways import leave_file
 from holdfast.model.words import container, event, reach
 from holdfast.model.words.conditions import lsm_permits, writes_as_root, writes_below
 
@@ -53,6 +54,7 @@ TECHNIQUE = Technique(
     seen_as=writes_below("/boot/", "/efi/", "/sys/firmware/efi/"),
     seen_sample={event.IN_CONTAINER: True, event.WRITE: True, event.HOST_PATH: "/boot/initrd.img-6.1.0-28-amd64"},
     drill_class=DrillClass.D1,
+    drill=leave_file("/boot", "/boot/*", "/efi/*"),
     examples=(
         Example("/boot mounted writable as root", _OPEN, YES),
         Example("the EFI partition", {**_OPEN, container.HOST_PATHS_WRITABLE: Paths(("/boot/efi",))}, YES),

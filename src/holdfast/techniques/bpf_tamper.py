@@ -17,9 +17,10 @@ How it looks: ``bpf`` with the command PROG_LOAD, called by a process in a conta
 
 from holdfast.model.change import Change, without
 from holdfast.model.logic import has, is_, one_of
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
+from holdfast.model.ways import step
 from holdfast.model.words import container, event, host, reach
 from holdfast.model.words.conditions import may_call
 
@@ -62,6 +63,10 @@ TECHNIQUE = Technique(
     seen_as=is_(event.IN_CONTAINER, True) & is_(event.SYSCALL, "bpf") & is_(event.COMMAND, "PROG_LOAD"),
     seen_sample={event.IN_CONTAINER: True, event.SYSCALL: "bpf", event.COMMAND: "PROG_LOAD"},
     drill_class=DrillClass.D1,
+    drill=tuple(
+        Way(f"load an empty BPF program of type {name}", (step("bpf_load", type=number),), ProvedBy.SURFACE)
+        for name, number in (("kprobe", "2"), ("tracepoint", "5"))
+    ),
     examples=(
         Example("CAP_SYS_ADMIN with the default seccomp profile", _OPEN, YES),
         Example("CAP_SYS_ADMIN under docker-default", {**_OPEN, container.LSM_DENIES: Members.of("mount")}, YES),

@@ -18,6 +18,7 @@ from holdfast.model.logic import is_
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
+from holdfast.model.ways import say
 from holdfast.model.words import container, engine, event, reach
 from holdfast.model.words.conditions import connects_to, reaches_socket, writes_as_root
 
@@ -49,6 +50,7 @@ TECHNIQUE = Technique(
     seen_as=connects_to("/buildkitd.sock"),
     seen_sample={event.IN_CONTAINER: True, event.SYSCALL: "connect", event.PATH: "/run/buildkit/buildkitd.sock"},
     drill_class=DrillClass.D3,
+    drill=say(_SOCKET, needs=("buildkit with insecure entitlements",)),
     examples=(
         Example("socket mounted, insecure entitlement granted", _OPEN, YES),
         Example("no insecure entitlement", {**_OPEN, engine.INSECURE_ENTITLEMENT: False}, NO),

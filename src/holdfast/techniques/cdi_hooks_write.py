@@ -18,6 +18,7 @@ from holdfast.model.logic import covers, is_
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
+from holdfast.model.ways import leave_file
 from holdfast.model.words import container, engine, event, reach
 from holdfast.model.words.conditions import lsm_permits, writes_as_root, writes_below
 
@@ -66,6 +67,8 @@ TECHNIQUE = Technique(
     ),
     seen_sample={event.IN_CONTAINER: True, event.WRITE: True, event.HOST_PATH: "/run/cdi/vendor.json"},
     drill_class=DrillClass.D3,
+    drill=leave_file(*(folder.removesuffix("/*") for folder in _CDI), needs=("CDI",))
+    + leave_file(*(folder.removesuffix("/*") for folder in _HOOKS), needs=("OCI hooks",)),
     examples=(
         Example("CDI directory mounted writable, as root", _OPEN, YES),
         Example("/run mounted, CDI on", {**_OPEN, container.HOST_PATHS_WRITABLE: Paths(("/run",))}, YES),

@@ -17,9 +17,10 @@ How it looks: a write to ``devices.allow`` by a process in a container, then mkn
 
 from holdfast.model.change import Change, with_, without
 from holdfast.model.logic import ends_with, has, is_, one_of
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
+from holdfast.model.ways import step
 from holdfast.model.words import container, event, host
 from holdfast.model.words.conditions import host_capability, host_root, may_mount, may_use_detached
 
@@ -64,6 +65,34 @@ TECHNIQUE = Technique(
     seen_as=is_(event.IN_CONTAINER, True) & is_(event.WRITE, True) & ends_with(event.PATH, "/devices.allow"),
     seen_sample={event.IN_CONTAINER: True, event.WRITE: True, event.PATH: "/mnt/docker/1234/devices.allow"},
     drill_class=DrillClass.D2,
+    drill=(
+        Way(
+            "permit itself /dev/null, which is permitted already",
+            (
+                step("mount", source="holdfast", target="{point}", type="cgroup", flags="0", data="devices"),
+                step("open", path="{point}{device_group}/devices.allow", mode="w"),
+                step("write", slot="1", text="c 1:3 rwm"),
+            ),
+            ProvedBy.SURFACE,
+        ),
+        Way(
+            "the same in a mount that is attached nowhere",
+            (
+                step("detached", type="cgroup", options="devices"),
+                step("open_at", slot="0", path=".{device_group}/devices.allow", mode="w"),
+                step("write", slot="1", text="c 1:3 rwm"),
+            ),
+            ProvedBy.SURFACE,
+        ),
+        Way(
+            "the same in the container's own mount",
+            (
+                step("open", path=_FILE, mode="w"),
+                step("write", slot="0", text="c 1:3 rwm"),
+            ),
+            ProvedBy.SURFACE,
+        ),
+    ),
     examples=(
         Example("CAP_SYS_ADMIN on a v1 host without AppArmor", _OPEN, YES),
         Example(

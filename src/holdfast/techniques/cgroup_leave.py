@@ -17,9 +17,10 @@ How it looks: a process of a container writes ``cgroup.procs`` of a group outsid
 
 from holdfast.model.change import Change, with_, without
 from holdfast.model.logic import covers, ends_with, has, is_, one_of
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
+from holdfast.model.ways import step
 from holdfast.model.words import container, event, host
 from holdfast.model.words.conditions import host_root, lsm_permits
 
@@ -73,6 +74,14 @@ TECHNIQUE = Technique(
     seen_as=is_(event.IN_CONTAINER, True) & is_(event.WRITE, True) & ends_with(event.PATH, "/cgroup.procs"),
     seen_sample={event.IN_CONTAINER: True, event.WRITE: True, event.PATH: "/sys/fs/cgroup/cgroup.procs"},
     drill_class=DrillClass.D2,
+    drill=tuple(
+        Way(
+            f"move a process into {file}",
+            (step("join_cgroup", procs_path=f"{{file:{file}}}"),),
+            ProvedBy.SURFACE,
+        )
+        for file in _TOP
+    ),
     examples=(
         Example("-v /sys/fs/cgroup:/sys/fs/cgroup:rw --cgroupns=host", _OPEN, YES),
         Example(

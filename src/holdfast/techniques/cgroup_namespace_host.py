@@ -15,9 +15,10 @@ How it looks: reads of ``/proc/self/cgroup``, which ordinary programs make too.
 
 from holdfast.model.change import Change, without
 from holdfast.model.logic import NEVER
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
+from holdfast.model.ways import step
 from holdfast.model.words import container
 from holdfast.model.words.conditions import shares
 
@@ -40,6 +41,14 @@ TECHNIQUE = Technique(
     seen_as=NEVER,
     seen_sample={},
     drill_class=DrillClass.D3,
+    drill=(
+        Way(
+            "read where the host keeps this container",
+            (step("open", path="/proc/self/cgroup", mode="r"), step("read", slot="0", length="4096")),
+            ProvedBy.READ,
+            in_host=frozenset({"cgroup"}),
+        ),
+    ),
     examples=(
         Example("the host's cgroup namespace", _OPEN, YES),
         Example("a private one", {**_OPEN, container.SHARED_NAMESPACES: Members()}, NO),

@@ -23,9 +23,10 @@ started by the kernel itself.
 
 from holdfast.model.change import Change, with_, without
 from holdfast.model.logic import ends_with, has, is_, one_of
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
+from holdfast.model.ways import start_helper, step
 from holdfast.model.words import container, event, host, reach
 from holdfast.model.words.conditions import host_root, may_mount, may_use_detached
 
@@ -72,6 +73,32 @@ TECHNIQUE = Technique(
     seen_as=is_(event.IN_CONTAINER, True) & is_(event.WRITE, True) & ends_with(event.PATH, "/release_agent"),
     seen_sample={event.IN_CONTAINER: True, event.WRITE: True, event.PATH: "/mnt/release_agent"},
     drill_class=DrillClass.D2,
+    drill=(
+        Way(
+            "mount a hierarchy and write its release_agent back as it is",
+            (
+                step("mount", source="holdfast", target="{point}", type="cgroup", flags="0", data="{hierarchy}"),
+                step("rewrite", path="{point}/release_agent"),
+            ),
+            ProvedBy.SURFACE,
+        ),
+        Way(
+            "write release_agent of a hierarchy that is attached nowhere back as it is",
+            (
+                step("detached", type="cgroup", options="{hierarchy}"),
+                step("rewrite_at", slot="0", path="release_agent"),
+            ),
+            ProvedBy.SURFACE,
+        ),
+        start_helper(
+            "have the kernel start a program when a group is empty",
+            step("mount", source="holdfast", target="{point}", type="cgroup", flags="0", data="{hierarchy}"),
+            step("mkdir", path="{point}/{token}"),
+            step("set", path="{point}/{token}/notify_on_release", text="1"),
+            step("set", path="{point}/release_agent", text="{helper}"),
+            step("leave_cgroup", procs_path="{point}/{token}/cgroup.procs"),
+        ),
+    ),
     examples=(
         Example("CAP_SYS_ADMIN on a v1 host without AppArmor", _OPEN, YES),
         Example("the same on a hybrid host", {**_OPEN, host.CGROUP_VERSION: "hybrid"}, YES),

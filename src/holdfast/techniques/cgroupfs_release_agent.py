@@ -16,9 +16,10 @@ How it looks: a write to ``release_agent`` without a mount before it, then a pro
 
 from holdfast.model.change import Change, with_, without
 from holdfast.model.logic import covers, ends_with, is_, less_than, one_of
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
+from holdfast.model.ways import step
 from holdfast.model.words import container, event, host, reach
 from holdfast.model.words.conditions import host_capability, host_root, lsm_permits
 
@@ -82,6 +83,13 @@ TECHNIQUE = Technique(
         event.FILE_SYSTEM: "cgroup",
     },
     drill_class=DrillClass.D2,
+    drill=(
+        Way(
+            "write release_agent of a mounted hierarchy back as it is",
+            (step("rewrite", path="{file:/sys/fs/cgroup/*/release_agent}"),),
+            ProvedBy.SURFACE,
+        ),
+    ),
     examples=(
         Example(
             "privileged: its own group is writable, which is not the root of the hierarchy",

@@ -15,8 +15,9 @@ How it looks: files are opened along ``/proc/PID/root`` or ``environ`` of a proc
 
 from holdfast.model.change import Change
 from holdfast.model.logic import AnyOf, contains, ends_with, is_
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
+from holdfast.model.ways import step
 from holdfast.model.words import container, event, reach
 
 _OPEN: Situation = {container.SAME_USER_IN_CONTAINER: True, container.SANDBOX: "none"}
@@ -38,6 +39,13 @@ TECHNIQUE = Technique(
     & AnyOf((contains(event.PATH, "/root/"), contains(event.PATH, "/cwd/"), ends_with(event.PATH, "/environ"))),
     seen_sample={event.IN_CONTAINER: True, event.TARGET_OUTSIDE: True, event.PATH: "/proc/7/root/run/secrets/db"},
     drill_class=DrillClass.D3,
+    drill=(
+        Way(
+            "read the environment of a process of another container",
+            (step("open", path="/proc/{pid:peer}/environ", mode="r"), step("read", slot="0", length="4096")),
+            ProvedBy.READ,
+        ),
+    ),
     examples=(
         Example("the process namespace of another container, as the same user", _OPEN, YES),
         Example("no such process within sight", {**_OPEN, container.SAME_USER_IN_CONTAINER: False}, NO),

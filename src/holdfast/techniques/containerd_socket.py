@@ -16,9 +16,10 @@ How it looks: a process in a container connects to ``containerd.sock``.
 
 from holdfast.model.change import Change, with_, without
 from holdfast.model.logic import covers, one_of
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
+from holdfast.model.ways import step
 from holdfast.model.words import container, engine, event, reach
 from holdfast.model.words.conditions import connects_to, permitted, reaches_socket, writes_as_root
 
@@ -67,6 +68,22 @@ TECHNIQUE = Technique(
         event.PATH: "/run/containerd/containerd.sock",
     },
     drill_class=DrillClass.D3,
+    drill=tuple(
+        Way(
+            f"have the containerd behind {socket} make a namespace",
+            (
+                step("connect", path=f"{{engine:{socket}}}"),
+                step(
+                    "grpc",
+                    slot="0",
+                    path="/containerd.services.namespaces.v1.Namespaces/Create",
+                    message="{namespace_request}",
+                ),
+            ),
+            ProvedBy.HEARD,
+        )
+        for socket in _SOCKETS
+    ),
     examples=(
         Example("socket mounted into a root container", _OPEN, YES),
         Example(

@@ -20,6 +20,7 @@ from holdfast.model.logic import ends_with, has, is_
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
+from holdfast.model.ways import change_setting, start_helper, step
 from holdfast.model.words import container, event, host, reach
 from holdfast.model.words.conditions import host_root, lsm_permits
 
@@ -57,6 +58,14 @@ TECHNIQUE = Technique(
     seen_as=is_(event.IN_CONTAINER, True) & is_(event.WRITE, True) & ends_with(event.PATH, "/sys/kernel/core_pattern"),
     seen_sample={event.IN_CONTAINER: True, event.WRITE: True, event.PATH: _FILE},
     drill_class=DrillClass.D2,
+    drill=(
+        change_setting(_FILE),
+        start_helper(
+            "have the kernel start a program for a core dump",
+            step("set", path="/proc/sys/kernel/core_pattern", text="|{helper}"),
+            step("crash"),
+        ),
+    ),
     examples=(
         Example("privileged, or /proc unmasked, as root", _OPEN, YES),
         Example("the default read-only paths", {**_OPEN, container.KERNEL_FILES_WRITABLE: Members()}, NO),

@@ -19,6 +19,7 @@ from holdfast.model.logic import covers, is_, one_of
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
+from holdfast.model.ways import say
 from holdfast.model.words import container, engine, event, host, reach
 from holdfast.model.words.conditions import connects_to, permitted, reaches_socket, writes_as_root
 
@@ -54,6 +55,7 @@ TECHNIQUE = Technique(
     seen_as=connects_to("/crio.sock", "/cri-dockerd.sock", "/dockershim.sock"),
     seen_sample={event.IN_CONTAINER: True, event.SYSCALL: "connect", event.PATH: "/var/run/crio/crio.sock"},
     drill_class=DrillClass.D3,
+    drill=say(*_SOCKETS),
     examples=(
         Example("socket mounted into a root container", _OPEN, YES),
         Example("its directory mounted", {**_OPEN, container.HOST_PATHS: Paths(("/run/crio",))}, YES),

@@ -20,9 +20,10 @@ How it looks: a mount of a block device by a process in a container, after the c
 
 from holdfast.model.change import Change, with_, without
 from holdfast.model.logic import at_least, has, has_any, is_, one_of
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
+from holdfast.model.ways import step
 from holdfast.model.words import container, event, host, reach
 from holdfast.model.words.conditions import (
     host_root,
@@ -80,6 +81,53 @@ TECHNIQUE = Technique(
     seen_as=is_(event.IN_CONTAINER, True) & one_of(event.SYSCALL, "mount", "fsconfig") & is_(event.FILE_KIND, "block"),
     seen_sample={event.IN_CONTAINER: True, event.SYSCALL: "mount", event.FILE_KIND: "block", event.PATH: "/dev/sda1"},
     drill_class=DrillClass.D3,
+    drill=(
+        Way(
+            "mount a disk and read a canary",
+            (
+                step("mount", source="{disk}", target="{point}", type="{disk_type}", flags="{disk_flags}", data=""),
+                step("open", path="{point}/secret", mode="r"),
+                step("read", slot="1", length="256"),
+            ),
+            ProvedBy.READ,
+        ),
+        Way(
+            "make a node for a disk, mount it and read a canary",
+            (
+                step("mknod", path="{work}/{token}", kind="b", major="{disk_major}", minor="{disk_minor}"),
+                step(
+                    "mount",
+                    source="{work}/{token}",
+                    target="{point}",
+                    type="{disk_type}",
+                    flags="{disk_flags}",
+                    data="",
+                ),
+                step("open", path="{point}/secret", mode="r"),
+                step("read", slot="2", length="256"),
+            ),
+            ProvedBy.READ,
+        ),
+        Way(
+            "read a canary of a disk that is mounted and attached nowhere",
+            (
+                step("detached", type="{disk_type}", options="source={disk}{disk_option}"),
+                step("open_at", slot="0", path="secret", mode="r"),
+                step("read", slot="1", length="256"),
+            ),
+            ProvedBy.READ,
+        ),
+        Way(
+            "make a node for a disk and read a canary of it, attached nowhere",
+            (
+                step("mknod", path="{work}/{token}", kind="b", major="{disk_major}", minor="{disk_minor}"),
+                step("detached", type="{disk_type}", options="source={work}/{token}{disk_option}"),
+                step("open_at", slot="1", path="secret", mode="r"),
+                step("read", slot="2", length="256"),
+            ),
+            ProvedBy.READ,
+        ),
+    ),
     examples=(
         Example("privileged", _OPEN, YES),
         Example("no node inside, but mknod makes one", {**_OPEN, container.DEVICES: Members()}, YES),

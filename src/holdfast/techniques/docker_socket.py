@@ -21,6 +21,7 @@ from holdfast.model.logic import covers, is_
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
+from holdfast.model.ways import command_engine
 from holdfast.model.words import container, engine, event, reach
 from holdfast.model.words.conditions import connects_to, permitted, reaches_socket, writes_as_root
 
@@ -68,6 +69,7 @@ TECHNIQUE = Technique(
     seen_as=connects_to("/docker.sock"),
     seen_sample={event.IN_CONTAINER: True, event.SYSCALL: "connect", event.PATH: "/var/run/docker.sock"},
     drill_class=DrillClass.D3,
+    drill=command_engine("/run/docker.sock"),
     examples=(
         Example("socket mounted, read-only or not, into a root container", _OPEN, YES),
         Example("the whole of /run mounted", {**_OPEN, container.HOST_PATHS: Paths(("/run",))}, YES),

@@ -19,6 +19,7 @@ from holdfast.model.logic import covers, is_not
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
+from holdfast.model.ways import leave_file
 from holdfast.model.words import container, event, reach
 from holdfast.model.words.conditions import lsm_permits, writes_as_root, writes_below
 
@@ -63,6 +64,13 @@ TECHNIQUE = Technique(
         event.FILE_SYSTEM: "ext4",
     },
     drill_class=DrillClass.D3,
+    drill=leave_file(
+        "/var/lib/docker",
+        "/var/lib/docker/overlay2",
+        "/var/lib/containerd",
+        "/var/lib/containers/storage",
+        "/var/lib/rancher/k3s/agent/containerd",
+    ),
     examples=(
         Example("/var/lib/docker mounted writable, as root", _OPEN, YES),
         Example("/var as a whole", {**_OPEN, container.HOST_PATHS_WRITABLE: Paths(("/var",))}, YES),

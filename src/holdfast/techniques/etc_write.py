@@ -18,6 +18,7 @@ from holdfast.model.logic import covers
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
+from holdfast.model.ways import leave_file, open_to_write
 from holdfast.model.words import container, event, reach
 from holdfast.model.words.conditions import lsm_permits, writes_as_root, writes_below
 
@@ -72,6 +73,11 @@ TECHNIQUE = Technique(
     seen_as=writes_below("/etc/", "/var/spool/cron/"),
     seen_sample={event.IN_CONTAINER: True, event.WRITE: True, event.HOST_PATH: "/etc/ld.so.preload"},
     drill_class=DrillClass.D3,
+    drill=leave_file(
+        "/etc/cron.d", "/etc/cron.daily", "/etc/ld.so.conf.d", "/etc/sudoers.d", "/var/spool/cron/crontabs"
+    )
+    + open_to_write("/etc/passwd", "/etc/shadow", "/etc/crontab", "/etc/sudoers", "/etc/ld.so.preload")
+    + leave_file("/etc", "/etc/docker", "/etc/pam.d", "/etc/profile.d", "/etc/systemd/system", "/etc/init.d"),
     examples=(
         Example("/etc mounted writable as root", _OPEN, YES),
         Example("one cron file", {**_OPEN, container.HOST_PATHS_WRITABLE: Paths(("/etc/cron.d/backup",))}, YES),

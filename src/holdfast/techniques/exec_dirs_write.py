@@ -18,6 +18,7 @@ from holdfast.model.logic import covers
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
+from holdfast.model.ways import leave_file
 from holdfast.model.words import container, event, reach
 from holdfast.model.words.conditions import lsm_permits, writes_as_root, writes_below
 
@@ -62,6 +63,7 @@ TECHNIQUE = Technique(
     seen_as=writes_below("/usr/", "/bin/", "/sbin/", "/lib/", "/lib64/", "/opt/"),
     seen_sample={event.IN_CONTAINER: True, event.WRITE: True, event.HOST_PATH: "/usr/bin/ls"},
     drill_class=DrillClass.D3,
+    drill=leave_file(*(program.removesuffix("/*") for program in _PROGRAMS)),
     examples=(
         Example("/usr mounted writable as root", _OPEN, YES),
         Example(

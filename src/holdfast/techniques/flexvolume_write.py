@@ -18,6 +18,7 @@ from holdfast.model.logic import covers
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
+from holdfast.model.ways import leave_file
 from holdfast.model.words import container, event, host, reach
 from holdfast.model.words.conditions import lsm_permits, on_kubernetes_node, writes_as_root, writes_below
 
@@ -58,6 +59,7 @@ TECHNIQUE = Technique(
         event.HOST_PATH: "/usr/libexec/kubernetes/kubelet-plugins/volume/exec/x~y/y",
     },
     drill_class=DrillClass.D3,
+    drill=leave_file(*(folder.removesuffix("/*/*") for folder in _DRIVERS)),
     examples=(
         Example("the drivers' directory mounted writable, as root", _OPEN, YES),
         Example(

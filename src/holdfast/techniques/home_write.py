@@ -18,6 +18,7 @@ from holdfast.model.logic import covers, is_not
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
+from holdfast.model.ways import leave_file
 from holdfast.model.words import container, event, reach
 from holdfast.model.words.conditions import host_capability, host_root, lsm_permits, writes_below
 
@@ -76,6 +77,7 @@ TECHNIQUE = Technique(
         event.HOST_PATH: "/root/.ssh/authorized_keys",
     },
     drill_class=DrillClass.D3,
+    drill=leave_file("/root", "/root/.ssh", "/home/*", "/home/*/.ssh"),
     examples=(
         Example("a user's home, as root with the default capabilities", _OPEN, YES),
         Example(

@@ -15,9 +15,10 @@ How it looks: a process in a container opens a block device.
 
 from holdfast.model.change import Change, without
 from holdfast.model.logic import covers, has, is_
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
+from holdfast.model.ways import step
 from holdfast.model.words import container, event, reach
 from holdfast.model.words.conditions import lsm_permits, writes_as_root
 
@@ -56,6 +57,16 @@ TECHNIQUE = Technique(
     seen_as=is_(event.IN_CONTAINER, True) & is_(event.FILE_KIND, "block"),
     seen_sample={event.IN_CONTAINER: True, event.FILE_KIND: "block", event.PATH: "/host/dev/sda1"},
     drill_class=DrillClass.D1,
+    drill=(
+        Way(
+            "read a disk through a mount of /dev",
+            (
+                step("open", path="{disk_in_dev}", mode="r"),
+                step("read_at", slot="0", offset="0", length="512"),
+            ),
+            ProvedBy.READ,
+        ),
+    ),
     examples=(
         Example("/dev mounted, the device cgroup allows all", _OPEN, YES),
         Example("/dev mounted, the runtime's default device rules", {**_OPEN, container.DEVICE_ACCESS: Members()}, NO),

@@ -17,9 +17,10 @@ How it looks: shmat on a segment of a process outside, or an open below the host
 
 from holdfast.model.change import Change, with_, without
 from holdfast.model.logic import covers, is_, starts_with
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
+from holdfast.model.ways import step
 from holdfast.model.words import container, event, reach
 from holdfast.model.words.conditions import host_capability, host_root, lsm_permits, shares
 
@@ -59,6 +60,18 @@ TECHNIQUE = Technique(
     ),
     seen_sample={event.IN_CONTAINER: True, event.SYSCALL: "shmat", event.TARGET_OUTSIDE: True},
     drill_class=DrillClass.D3,
+    drill=(
+        Way(
+            "read System V shared memory of a host process",
+            (step("shm_read", key="{shm_key}", length="256"),),
+            ProvedBy.READ,
+        ),
+        Way(
+            "read a file in the host's /dev/shm",
+            (step("open", path="{shm_file}", mode="r"), step("read", slot="0", length="256")),
+            ProvedBy.READ,
+        ),
+    ),
     examples=(
         Example("root with the host's IPC namespace", _OPEN, YES),
         Example("an IPC namespace of its own", {**_OPEN, container.SHARED_NAMESPACES: Members()}, NO),

@@ -16,9 +16,10 @@ How it looks: a process in a container changes routes, addresses or firewall rul
 
 from holdfast.model.change import Change, without
 from holdfast.model.logic import is_, one_of
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
+from holdfast.model.ways import step
 from holdfast.model.words import container, event
 from holdfast.model.words.conditions import host_capability, shares
 
@@ -57,6 +58,15 @@ TECHNIQUE = Technique(
     ),
     seen_sample={event.IN_CONTAINER: True, event.SOCKET_FAMILY: "AF_NETLINK", event.COMMAND: "RTM_NEWROUTE"},
     drill_class=DrillClass.D1,
+    drill=(
+        Way(
+            "ask the kernel to delete a route that is not there",
+            (step("delete_absent_route"),),
+            ProvedBy.SURFACE,
+            answers=frozenset({"ESRCH"}),
+            in_host=frozenset({"net"}),
+        ),
+    ),
     examples=(
         Example("the host's network and CAP_NET_ADMIN", _OPEN, YES),
         Example("CAP_NET_ADMIN in a network of its own", {**_OPEN, container.SHARED_NAMESPACES: Members()}, NO),

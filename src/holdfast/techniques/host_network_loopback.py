@@ -17,9 +17,10 @@ How it looks: a container connects to 127.0.0.1 of the host, or opens a packet s
 
 from holdfast.model.change import Change
 from holdfast.model.logic import has_any, is_, starts_with
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
+from holdfast.model.ways import step
 from holdfast.model.words import container, event, host, network, reach
 from holdfast.model.words.conditions import shares
 
@@ -63,6 +64,18 @@ TECHNIQUE = Technique(
         event.TARGET_OUTSIDE: True,
     },
     drill_class=DrillClass.D3,
+    drill=(
+        Way(
+            "say something to a service on the host's loopback",
+            (step("connect_tcp", address="127.0.0.1", port="{port}"), step("send", slot="0", text="{token}\n")),
+            ProvedBy.HEARD,
+        ),
+        Way(
+            "say something to a service on an abstract socket",
+            (step("connect", path="{abstract}"), step("send", slot="0", text="{token}\n")),
+            ProvedBy.HEARD,
+        ),
+    ),
     examples=(
         Example("host network, and an open service on loopback", _OPEN, YES),
         Example(

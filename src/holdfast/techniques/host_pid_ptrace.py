@@ -16,9 +16,10 @@ How it looks: ptrace, process_vm_writev or a write to ``/proc/PID/mem`` whose ta
 
 from holdfast.model.change import Change, with_, without
 from holdfast.model.logic import ends_with, is_, less_than, one_of
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
+from holdfast.model.ways import step
 from holdfast.model.words import container, event, host, reach
 from holdfast.model.words.conditions import host_capability, lsm_permits, shares
 
@@ -64,6 +65,18 @@ TECHNIQUE = Technique(
     ),
     seen_sample={event.IN_CONTAINER: True, event.TARGET_OUTSIDE: True, event.SYSCALL: "ptrace"},
     drill_class=DrillClass.D3,
+    drill=(
+        Way(
+            "attach to a host process and read its memory",
+            (step("ptrace_read", pid="{pid:root}", address="{address:root}", length="64"),),
+            ProvedBy.READ,
+        ),
+        Way(
+            "read the memory of a host process",
+            (step("process_vm_read", pid="{pid:root}", address="{address:root}", length="64"),),
+            ProvedBy.READ,
+        ),
+    ),
     examples=(
         Example("the host's process namespace and CAP_SYS_PTRACE, without AppArmor", _OPEN, YES),
         Example(

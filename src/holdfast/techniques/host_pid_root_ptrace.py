@@ -16,9 +16,10 @@ How it looks: files are opened along ``/proc/PID/root`` of a process that is not
 
 from holdfast.model.change import Change, with_, without
 from holdfast.model.logic import contains, has, is_
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
+from holdfast.model.ways import step
 from holdfast.model.words import container, event, reach
 from holdfast.model.words.conditions import host_root, lsm_permits, shares
 
@@ -60,6 +61,24 @@ TECHNIQUE = Technique(
     & (contains(event.PATH, "/root/") | contains(event.PATH, "/cwd/")),
     seen_sample={event.IN_CONTAINER: True, event.TARGET_OUTSIDE: True, event.PATH: "/proc/1/root/etc/hostname"},
     drill_class=DrillClass.D3,
+    drill=(
+        Way(
+            "read a canary through the root of a host process",
+            (
+                step("open", path="/proc/{pid:root}/root{canary}", mode="r"),
+                step("read", slot="0", length="256"),
+            ),
+            ProvedBy.READ,
+        ),
+        Way(
+            "read a canary through the root of a host process of the same user",
+            (
+                step("open", path="/proc/{pid:same}/root{canary}", mode="r"),
+                step("read", slot="0", length="256"),
+            ),
+            ProvedBy.READ,
+        ),
+    ),
     examples=(
         Example("root with the host's process namespace and CAP_SYS_PTRACE", _OPEN, YES),
         Example(

@@ -17,9 +17,10 @@ How it looks: files are opened along ``/proc/PID/root``, ``cwd``, ``fd`` or ``en
 
 from holdfast.model.change import Change, with_, without
 from holdfast.model.logic import AnyOf, contains, ends_with, is_
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
+from holdfast.model.ways import step
 from holdfast.model.words import container, event, host, reach
 from holdfast.model.words.conditions import lsm_permits, shares
 
@@ -65,6 +66,13 @@ TECHNIQUE = Technique(
     ),
     seen_sample={event.IN_CONTAINER: True, event.TARGET_OUTSIDE: True, event.PATH: "/proc/812/environ"},
     drill_class=DrillClass.D3,
+    drill=(
+        Way(
+            "read the environment of a host process of the same user",
+            (step("open", path="/proc/{pid:same}/environ", mode="r"), step("read", slot="0", length="4096")),
+            ProvedBy.READ,
+        ),
+    ),
     examples=(
         Example("user 1000 in the container and on the host", _OPEN, YES),
         Example("hidepid on the host's /proc", {**_OPEN, host.PROC_HIDEPID: True}, YES),

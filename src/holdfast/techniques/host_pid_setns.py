@@ -16,9 +16,10 @@ How it looks: setns from a container into a namespace that is not the container'
 
 from holdfast.model.change import Change, with_, without
 from holdfast.model.logic import has, is_
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
+from holdfast.model.ways import step
 from holdfast.model.words import container, event, reach
 from holdfast.model.words.conditions import host_capability, lsm_permits, may_call, shares
 
@@ -59,6 +60,18 @@ TECHNIQUE = Technique(
     seen_as=is_(event.IN_CONTAINER, True) & is_(event.SYSCALL, "setns") & is_(event.TARGET_OUTSIDE, True),
     seen_sample={event.IN_CONTAINER: True, event.SYSCALL: "setns", event.TARGET_OUTSIDE: True},
     drill_class=DrillClass.D3,
+    drill=(
+        Way(
+            "enter the host's mount namespace and leave a file",
+            (
+                step("open", path="/proc/{pid:root}/ns/mnt", mode="r"),
+                step("setns", slot="0", flags="0"),
+                step("open", path="{marks}/{token}", mode="wc"),
+                step("write", slot="2", text="{token}"),
+            ),
+            ProvedBy.WRITTEN,
+        ),
+    ),
     examples=(
         Example("privileged with the host's process namespace", _OPEN, YES),
         Example(

@@ -15,9 +15,10 @@ How it looks: a signal from a container to a process that is not in it.
 
 from holdfast.model.change import Change, with_, without
 from holdfast.model.logic import is_, one_of
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
+from holdfast.model.ways import step
 from holdfast.model.words import container, event, reach
 from holdfast.model.words.conditions import host_capability, host_root, lsm_permits, shares
 
@@ -51,6 +52,20 @@ TECHNIQUE = Technique(
     & one_of(event.SYSCALL, "kill", "tkill", "tgkill", "pidfd_send_signal"),
     seen_sample={event.IN_CONTAINER: True, event.TARGET_OUTSIDE: True, event.SYSCALL: "kill"},
     drill_class=DrillClass.D3,
+    drill=(
+        Way(
+            "ask whether root's process could be sent a signal",
+            (step("signal_check", pid="{pid:root}"),),
+            ProvedBy.SURFACE,
+            in_host=frozenset({"pid"}),
+        ),
+        Way(
+            "ask whether a process of the same user could be sent a signal",
+            (step("signal_check", pid="{pid:same}"),),
+            ProvedBy.SURFACE,
+            in_host=frozenset({"pid"}),
+        ),
+    ),
     examples=(
         Example("root with the host's process namespace", _OPEN, YES),
         Example("the same with every capability dropped", {**_OPEN, container.CAPABILITIES: Members()}, YES),

@@ -20,6 +20,7 @@ from holdfast.model.logic import covers, ends_with, is_
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
+from holdfast.model.ways import change_setting, start_helper, step
 from holdfast.model.words import container, event, host, reach
 from holdfast.model.words.conditions import host_root, lsm_permits
 
@@ -62,6 +63,14 @@ TECHNIQUE = Technique(
         event.FILE_SYSTEM: "proc",
     },
     drill_class=DrillClass.D2,
+    drill=(
+        change_setting("{file:/proc/sys/kernel/core_pattern}"),
+        start_helper(
+            "have the kernel start a program for a core dump",
+            step("set", path="{file:/proc/sys/kernel/core_pattern}", text="|{helper}"),
+            step("crash"),
+        ),
+    ),
     examples=(
         Example("-v /proc:/host/proc as root", _OPEN, YES),
         Example(

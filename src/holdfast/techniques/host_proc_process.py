@@ -17,9 +17,10 @@ How it looks: files are opened along ``PID/root``, ``PID/cwd`` or ``PID/environ`
 
 from holdfast.model.change import Change, with_, without
 from holdfast.model.logic import AnyOf, contains, covers, ends_with, has, is_
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
+from holdfast.model.ways import step
 from holdfast.model.words import container, event, reach
 from holdfast.model.words.conditions import lsm_permits
 
@@ -59,6 +60,18 @@ TECHNIQUE = Technique(
     & AnyOf((contains(event.PATH, "/root/"), contains(event.PATH, "/cwd/"), ends_with(event.PATH, "/environ"))),
     seen_sample={event.IN_CONTAINER: True, event.TARGET_OUTSIDE: True, event.PATH: "/host/proc/812/root/etc/hostname"},
     drill_class=DrillClass.D3,
+    drill=(
+        Way(
+            "read the environment of a host process",
+            (step("open", path="{file:/proc}/{pid:root}/environ", mode="r"), step("read", slot="0", length="4096")),
+            ProvedBy.READ,
+        ),
+        Way(
+            "read the environment of a host process of the same user",
+            (step("open", path="{file:/proc}/{pid:same}/environ", mode="r"), step("read", slot="0", length="4096")),
+            ProvedBy.READ,
+        ),
+    ),
     examples=(
         Example("/proc mounted read-only, and a host process of the same user", _OPEN, YES),
         Example(

@@ -20,6 +20,7 @@ from holdfast.model.logic import AnyOf, covers, is_, starts_with
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
+from holdfast.model.ways import read_secret
 from holdfast.model.words import container, event, reach
 from holdfast.model.words.conditions import lsm_permits, reads_as_root
 
@@ -76,6 +77,7 @@ TECHNIQUE = Technique(
     seen_as=is_(event.IN_CONTAINER, True) & AnyOf(tuple(starts_with(event.HOST_PATH, prefix) for prefix in _SEEN)),
     seen_sample={event.IN_CONTAINER: True, event.WRITE: False, event.HOST_PATH: "/etc/shadow"},
     drill_class=DrillClass.D3,
+    drill=read_secret("/", readable=True) + read_secret(*_SECRETS),
     examples=(
         Example("-v /:/host:ro as root", _OPEN, YES),
         Example("the same as nobody: what all may read", _ORDINARY, YES),

@@ -21,6 +21,7 @@ from holdfast.model.logic import covers
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
+from holdfast.model.ways import leave_file
 from holdfast.model.words import container, event, reach
 from holdfast.model.words.conditions import lsm_permits, writes_as_root, writes_below
 
@@ -60,6 +61,7 @@ TECHNIQUE = Technique(
     seen_as=writes_below("/etc/", "/root/", "/usr/", "/var/spool/cron/"),
     seen_sample={event.IN_CONTAINER: True, event.WRITE: True, event.HOST_PATH: "/etc/cron.d/job"},
     drill_class=DrillClass.D3,
+    drill=leave_file("/"),
     examples=(
         Example("-v /:/host as root", _OPEN, YES),
         Example("the same in gVisor, whose file server writes for it", {**_OPEN, container.SANDBOX: "gvisor"}, YES),

@@ -20,6 +20,7 @@ from holdfast.model.logic import covers, ends_with, is_
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
+from holdfast.model.ways import change_setting
 from holdfast.model.words import container, event, host, reach
 from holdfast.model.words.conditions import lsm_permits, writes_as_root
 
@@ -62,6 +63,7 @@ TECHNIQUE = Technique(
         event.FILE_SYSTEM: "sysfs",
     },
     drill_class=DrillClass.D2,
+    drill=(change_setting("{file:/sys/kernel/uevent_helper}"),),
     examples=(
         Example("-v /sys:/host/sys as root, on a kernel with the file", _OPEN, YES),
         Example("a kernel without the file", {**_OPEN, host.UEVENT_HELPER: False}, NO),

@@ -16,9 +16,10 @@ How it looks: an open of ``/dev/uinput``, or the request TIOCSTI, by a process i
 
 from holdfast.model.change import Change, with_, without
 from holdfast.model.logic import at_least, is_, one_of, starts_with
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
+from holdfast.model.ways import step
 from holdfast.model.words import container, event, host, reach
 from holdfast.model.words.conditions import host_capability, host_root, may_open_device
 
@@ -75,6 +76,15 @@ TECHNIQUE = Technique(
     ),
     seen_sample={event.IN_CONTAINER: True, event.PATH: "/dev/uinput", event.FILE_KIND: "char"},
     drill_class=DrillClass.D1,
+    drill=(
+        Way("open the device that makes input", (step("open", path="{device:uinput}", mode="w"),), ProvedBy.SURFACE),
+        Way("open an input device", (step("open", path="{device:input}", mode="r"),), ProvedBy.SURFACE),
+        Way(
+            "type a blank on a console",
+            (step("open", path="{device:tty}", mode="rw"), step("tiocsti", slot="0", text=" ")),
+            ProvedBy.SURFACE,
+        ),
+    ),
     examples=(
         Example("/dev/uinput granted to root", _OPEN, YES),
         Example(

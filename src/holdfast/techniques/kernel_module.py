@@ -16,9 +16,10 @@ How it looks: ``finit_module`` or ``init_module`` called by a process in a conta
 
 from holdfast.model.change import Change, without
 from holdfast.model.logic import has_any, is_, one_of
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
+from holdfast.model.ways import step
 from holdfast.model.words import container, event, host, reach
 from holdfast.model.words.conditions import host_capability
 
@@ -59,6 +60,14 @@ TECHNIQUE = Technique(
     seen_as=is_(event.IN_CONTAINER, True) & one_of(event.SYSCALL, "init_module", "finit_module"),
     seen_sample={event.IN_CONTAINER: True, event.SYSCALL: "finit_module"},
     drill_class=DrillClass.D1,
+    drill=(
+        Way(
+            "load an empty file as a module",
+            (step("finit_module"),),
+            ProvedBy.SURFACE,
+            answers=frozenset({"ENOEXEC"}),
+        ),
+    ),
     examples=(
         Example("CAP_SYS_MODULE with the default seccomp profile", _OPEN, YES),
         Example("only the older call is let through", {**_OPEN, container.SYSCALLS: Members.of("init_module")}, YES),

@@ -19,6 +19,7 @@ from holdfast.model.logic import covers, is_
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
+from holdfast.model.ways import leave_file
 from holdfast.model.words import container, event, host, reach
 from holdfast.model.words.conditions import (
     connects_to,
@@ -65,6 +66,7 @@ TECHNIQUE = Technique(
         event.HOST_PATH: "/var/lib/kubelet/device-plugins/kubelet.sock",
     },
     drill_class=DrillClass.D1,
+    drill=leave_file(_DIRECTORY),
     examples=(
         Example("plug-in directory mounted writable into a root Pod", _OPEN, YES),
         Example(

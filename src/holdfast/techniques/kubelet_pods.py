@@ -19,6 +19,7 @@ from holdfast.model.logic import contains, covers, is_, starts_with
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
+from holdfast.model.ways import read_secret
 from holdfast.model.words import container, event, host, reach
 from holdfast.model.words.conditions import lsm_permits, on_kubernetes_node, reads_as_root
 
@@ -59,6 +60,7 @@ TECHNIQUE = Technique(
         event.HOST_PATH: "/var/lib/kubelet/pods/0a1b/volumes/kubernetes.io~projected/kube-api-access-x/token",
     },
     drill_class=DrillClass.D3,
+    drill=read_secret(_PODS),
     examples=(
         Example("the kubelet's directory, read-only or not, as root", _OPEN, YES),
         Example("/var mounted on a node", {**_OPEN, container.HOST_PATHS: Paths(("/var",)), host.KUBELET: True}, YES),

@@ -17,8 +17,9 @@ How it looks: a process in a container works relative to a directory outside its
 
 from holdfast.model.change import Change
 from holdfast.model.logic import is_, one_of, starts_with
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
+from holdfast.model.ways import step
 from holdfast.model.words import assumed, container, event, reach
 from holdfast.model.words.conditions import host_root
 
@@ -57,6 +58,17 @@ TECHNIQUE = Technique(
         event.PATH: "/proc/self/fd/7",
     },
     drill_class=DrillClass.D3,
+    drill=(
+        Way(
+            "read a canary through a directory that was left open",
+            (
+                step("inherited", fd="{leaked}"),
+                step("open_at", slot="0", path="{leaked_secret}", mode="r"),
+                step("read", slot="1", length="256"),
+            ),
+            ProvedBy.READ,
+        ),
+    ),
     examples=(
         Example("a directory of the host is open", _OPEN, YES),
         Example("nothing is open", {**_OPEN, container.LEAKED_HOST_FD: False}, NO),

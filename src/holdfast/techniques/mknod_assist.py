@@ -16,9 +16,10 @@ How it looks: mknod of a block device by a process in a container.
 
 from holdfast.model.change import Change, without
 from holdfast.model.logic import is_, one_of
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
+from holdfast.model.ways import step
 from holdfast.model.words import assumed, container, event, reach
 from holdfast.model.words.conditions import host_root, may_make_device
 
@@ -52,6 +53,14 @@ TECHNIQUE = Technique(
     seen_as=is_(event.IN_CONTAINER, True) & one_of(event.SYSCALL, "mknod", "mknodat") & is_(event.FILE_KIND, "block"),
     seen_sample={event.IN_CONTAINER: True, event.SYSCALL: "mknodat", event.FILE_KIND: "block"},
     drill_class=DrillClass.D1,
+    drill=(
+        Way(
+            "make a device node and open it on the host as an ordinary user would",
+            (step("mknod", path="{work}/{token}", kind="b", major="{disk_major}", minor="{disk_minor}"),),
+            ProvedBy.SURFACE,
+            in_host=frozenset({"user"}),
+        ),
+    ),
     examples=(
         Example("default capabilities, and the attacker has an account on the host", _OPEN, YES),
         Example("nobody untrusted has an account", {**_OPEN, assumed.HOST_USER: False}, NO),

@@ -19,6 +19,7 @@ from holdfast.model.logic import AnyOf, ends_with, has, is_
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
+from holdfast.model.ways import change_setting, start_helper, step
 from holdfast.model.words import container, event, host, reach
 from holdfast.model.words.conditions import host_root, lsm_permits
 
@@ -61,6 +62,14 @@ TECHNIQUE = Technique(
     ),
     seen_sample={event.IN_CONTAINER: True, event.WRITE: True, event.PATH: _FILE},
     drill_class=DrillClass.D2,
+    drill=(
+        change_setting(_FILE),
+        start_helper(
+            "have the kernel start a program to find a module",
+            step("set", path=_FILE, text="{helper}"),
+            step("want_module"),
+        ),
+    ),
     examples=(
         Example("privileged, or /proc unmasked, as root", _OPEN, YES),
         Example("loading modules is forbidden, which does not help", {**_OPEN, host.MODULES_DISABLED: True}, YES),

@@ -17,9 +17,10 @@ How it looks: a mount by a running container on a mount point that has peers on 
 
 from holdfast.model.change import Change, with_, without
 from holdfast.model.logic import below, covers, is_, one_of
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
+from holdfast.model.ways import step
 from holdfast.model.words import container, event, reach
 from holdfast.model.words.conditions import may_mount
 
@@ -60,6 +61,29 @@ TECHNIQUE = Technique(
         event.TARGET_OUTSIDE: True,
     },
     drill_class=DrillClass.D3,
+    drill=(
+        Way(
+            "mount a tmpfs on a shared directory and leave a file in it",
+            (
+                step("mkdir", path="{shared}/{token}"),
+                step("mount", source="holdfast", target="{shared}/{token}", type="tmpfs", flags="0", data="size=4096"),
+                step("open", path="{shared}/{token}/{token}", mode="wc"),
+                step("write", slot="2", text="{token}"),
+            ),
+            ProvedBy.WRITTEN,
+        ),
+        Way(
+            "the same with the newer calls",
+            (
+                step("mkdir", path="{shared}/{token}"),
+                step("detached", type="tmpfs", options="size=4096"),
+                step("attach", slot="1", path="{shared}/{token}"),
+                step("open", path="{shared}/{token}/{token}", mode="wc"),
+                step("write", slot="3", text="{token}"),
+            ),
+            ProvedBy.WRITTEN,
+        ),
+    ),
     examples=(
         Example("rshared mount and CAP_SYS_ADMIN, no AppArmor", _OPEN, YES),
         Example("the host's root directory, rshared", {**_OPEN, container.HOST_PATHS_SHARED: Paths(("/",))}, YES),

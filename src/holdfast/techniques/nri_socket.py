@@ -17,6 +17,7 @@ from holdfast.model.logic import covers, is_
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
+from holdfast.model.ways import leave_file, say
 from holdfast.model.words import container, engine, event, reach
 from holdfast.model.words.conditions import (
     connects_to,
@@ -55,6 +56,7 @@ TECHNIQUE = Technique(
     seen_as=connects_to("/nri.sock") | writes_below("/opt/nri/plugins/"),
     seen_sample={event.IN_CONTAINER: True, event.SYSCALL: "connect", event.PATH: "/run/nri/nri.sock"},
     drill_class=DrillClass.D3,
+    drill=say("/run/nri/nri.sock", needs=("NRI",)) + leave_file("/opt/nri/plugins", needs=("NRI",)),
     examples=(
         Example("socket mounted, NRI on", _OPEN, YES),
         Example(

@@ -17,9 +17,10 @@ How it looks: ``open_by_handle_at`` called by a process in a container.
 
 from holdfast.model.change import Change, with_, without
 from holdfast.model.logic import is_
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
+from holdfast.model.ways import step
 from holdfast.model.words import container, event, reach
 from holdfast.model.words.conditions import host_capability, lsm_permits, may_call
 
@@ -60,6 +61,17 @@ TECHNIQUE = Technique(
     seen_as=is_(event.IN_CONTAINER, True) & is_(event.SYSCALL, "open_by_handle_at"),
     seen_sample={event.IN_CONTAINER: True, event.SYSCALL: "open_by_handle_at"},
     drill_class=DrillClass.D3,
+    drill=(
+        Way(
+            "open a canary by its handle",
+            (
+                step("open", path="{same_fs}", mode="r"),
+                step("open_by_handle", slot="0", type="{handle_type}", handle="{handle}", flags="0"),
+                step("read", slot="1", length="256"),
+            ),
+            ProvedBy.READ,
+        ),
+    ),
     examples=(
         Example("CAP_DAC_READ_SEARCH with the default seccomp profile", _OPEN, YES),
         Example("default capabilities", {**_OPEN, container.CAPABILITIES: Members.of("CAP_DAC_OVERRIDE")}, NO),

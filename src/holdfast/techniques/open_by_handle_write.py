@@ -17,9 +17,10 @@ How it looks: ``open_by_handle_at`` with a writing mode, called by a process in 
 
 from holdfast.model.change import Change, with_, without
 from holdfast.model.logic import is_
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
+from holdfast.model.ways import step
 from holdfast.model.words import container, event, reach
 from holdfast.model.words.conditions import host_capability, host_root, lsm_permits, may_call
 
@@ -63,6 +64,17 @@ TECHNIQUE = Technique(
     seen_as=is_(event.IN_CONTAINER, True) & is_(event.SYSCALL, "open_by_handle_at") & is_(event.WRITE, True),
     seen_sample={event.IN_CONTAINER: True, event.SYSCALL: "open_by_handle_at", event.WRITE: True},
     drill_class=DrillClass.D3,
+    drill=(
+        Way(
+            "open a canary by its handle and write the token",
+            (
+                step("open", path="{same_fs}", mode="r"),
+                step("open_by_handle", slot="0", type="{handle_type}", handle="{handle}", flags="1"),  # O_WRONLY
+                step("write", slot="1", text="{token}"),
+            ),
+            ProvedBy.WRITTEN,
+        ),
+    ),
     examples=(
         Example("CAP_DAC_READ_SEARCH beside the default capabilities", _OPEN, YES),
         Example(

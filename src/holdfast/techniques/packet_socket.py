@@ -16,9 +16,10 @@ How it looks: a socket of family AF_PACKET opened by a process in a container.
 
 from holdfast.model.change import Change, without
 from holdfast.model.logic import has, is_, is_not
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
+from holdfast.model.ways import step
 from holdfast.model.words import container, event, network
 
 _OPEN: Situation = {
@@ -47,6 +48,13 @@ TECHNIQUE = Technique(
     seen_as=is_(event.IN_CONTAINER, True) & is_(event.SYSCALL, "socket") & is_(event.SOCKET_FAMILY, "AF_PACKET"),
     seen_sample={event.IN_CONTAINER: True, event.SYSCALL: "socket", event.SOCKET_FAMILY: "AF_PACKET"},
     drill_class=DrillClass.D1,
+    drill=(
+        Way(
+            "send a frame that the host hears",
+            (step("listen_packet", interface="{interface}"), step("send", slot="0", text="{frame}")),
+            ProvedBy.HEARD,
+        ),
+    ),
     examples=(
         Example("default capabilities on a shared bridge", _OPEN, YES),
         Example(

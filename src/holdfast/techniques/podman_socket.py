@@ -17,6 +17,7 @@ from holdfast.model.logic import covers, is_
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
+from holdfast.model.ways import command_engine, say
 from holdfast.model.words import container, engine, event, reach
 from holdfast.model.words.conditions import connects_to, permitted, reaches_socket, writes_as_root
 
@@ -51,6 +52,7 @@ TECHNIQUE = Technique(
     seen_as=connects_to("/podman.sock"),
     seen_sample={event.IN_CONTAINER: True, event.SYSCALL: "connect", event.PATH: "/run/podman/podman.sock"},
     drill_class=DrillClass.D3,
+    drill=(*command_engine(_SOCKET), *say(_SOCKET)),
     examples=(
         Example("socket mounted into a root container", _OPEN, YES),
         Example("its directory mounted", {**_OPEN, container.HOST_PATHS: Paths(("/run/podman",))}, YES),

@@ -18,9 +18,10 @@ How it looks: a remount below ``/proc`` or ``/sys``, or a mount of type proc or 
 
 from holdfast.model.change import Change, with_, without
 from holdfast.model.logic import AnyOf, has, is_, one_of, starts_with
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
+from holdfast.model.ways import change_setting, step
 from holdfast.model.words import container, event
 from holdfast.model.words.conditions import host_root, may_mount
 
@@ -87,6 +88,32 @@ TECHNIQUE = Technique(
         event.FILE_SYSTEM: "proc",
     },
     drill_class=DrillClass.D1,
+    drill=(
+        change_setting(
+            "/proc/sys/kernel/core_pattern",
+            step("remount", target="/proc/sys", flags="0x1020", undo_flags="0x1021"),  # MS_BIND | MS_REMOUNT, MS_RDONLY
+            what="core_pattern after a remount",
+        ),
+        change_setting(
+            "{point}/sys/kernel/core_pattern",
+            step("mount", source="holdfast", target="{point}", type="proc", flags="0", data=""),
+            what="core_pattern in a fresh procfs",
+        ),
+        change_setting(
+            "{point}/kernel/mm/transparent_hugepage/defrag",
+            step("mount", source="holdfast", target="{point}", type="sysfs", flags="0", data=""),
+            what="a setting in a fresh sysfs",
+        ),
+        Way(
+            "move a fresh procfs into place",
+            (
+                step("detached", type="proc", options=""),
+                step("attach", slot="0", path="{point}"),
+                step("rewrite", path="{point}/sys/kernel/core_pattern"),
+            ),
+            ProvedBy.SURFACE,
+        ),
+    ),
     examples=(
         Example("CAP_SYS_ADMIN without AppArmor, default seccomp", _OPEN, YES),
         Example("the same under docker-default", {**_OPEN, container.LSM_DENIES: Members.of("mount")}, NO),

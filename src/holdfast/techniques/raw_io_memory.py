@@ -16,9 +16,10 @@ How it looks: an open of ``/dev/mem``, ``/dev/port`` or ``/dev/cpu/*/msr`` by a 
 
 from holdfast.model.change import Change, with_, without
 from holdfast.model.logic import AnyOf, has, is_, one_of, starts_with
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
+from holdfast.model.ways import step
 from holdfast.model.words import container, event, host, reach
 from holdfast.model.words.conditions import host_capability, host_root, may_open_device, may_open_rare_device
 
@@ -77,6 +78,16 @@ TECHNIQUE = Technique(
     ),
     seen_sample={event.IN_CONTAINER: True, event.PATH: "/dev/mem", event.FILE_KIND: "char"},
     drill_class=DrillClass.D1,
+    drill=(
+        Way(
+            "open the memory device",
+            (step("open", path="{device:mem}", mode="rw"), step("read_at", slot="0", offset="0x1000000", length="16")),
+            ProvedBy.SURFACE,
+        ),
+        Way("open the port device", (step("open", path="{device:port}", mode="rw"),), ProvedBy.SURFACE),
+        Way("open a register of the processor", (step("open", path="{device:msr}", mode="rw"),), ProvedBy.SURFACE),
+        Way("open a SCSI generic device", (step("open", path="{device:sg}", mode="rw"),), ProvedBy.SURFACE),
+    ),
     examples=(
         Example("CAP_SYS_RAWIO and /dev/mem on a kernel without strict checks", _OPEN, YES),
         Example(

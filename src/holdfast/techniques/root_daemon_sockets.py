@@ -18,6 +18,7 @@ from holdfast.model.logic import covers, is_
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
+from holdfast.model.ways import say
 from holdfast.model.words import container, event, host, reach
 from holdfast.model.words.conditions import connects_to, permitted, reaches_socket, writes_as_root
 
@@ -56,6 +57,7 @@ TECHNIQUE = Technique(
     seen_as=connects_to("/libvirt-sock", "/virtqemud-sock", "/unix.socket", "/snapd.socket"),
     seen_sample={event.IN_CONTAINER: True, event.SYSCALL: "connect", event.PATH: "/run/libvirt/libvirt-sock"},
     drill_class=DrillClass.D3,
+    drill=say(*_SOCKETS),
     examples=(
         Example("libvirt's socket mounted into a root container", _OPEN, YES),
         Example("LXD's directory mounted", {**_OPEN, container.HOST_PATHS: Paths(("/var/lib/lxd",))}, YES),

@@ -20,6 +20,7 @@ from holdfast.model.logic import AnyOf, contains, covers, is_, starts_with
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
+from holdfast.model.ways import leave_file, say
 from holdfast.model.words import container, engine, event, reach
 from holdfast.model.words.conditions import lsm_permits
 
@@ -75,6 +76,7 @@ TECHNIQUE = Technique(
     ),
     seen_sample={event.IN_CONTAINER: True, event.WRITE: True, event.HOST_PATH: "/home/sam/.ssh/authorized_keys"},
     drill_class=DrillClass.D3,
+    drill=leave_file("/home/*", "/home/*/.ssh", "/home/*/.config/systemd/user") + say(*_SOCKETS),
     examples=(
         Example("the home directory mounted writable", _OPEN, YES),
         Example("the home directory mounted read-only", {**_OPEN, container.HOST_PATHS_WRITABLE: Paths()}, NO),

@@ -16,9 +16,10 @@ How it looks: a process in a container sets the setuid bit on a file of a bind m
 
 from holdfast.model.change import Change
 from holdfast.model.logic import below, covers, is_, is_not
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Paths
+from holdfast.model.ways import step
 from holdfast.model.words import assumed, container, event, reach
 from holdfast.model.words.conditions import host_root
 
@@ -51,6 +52,13 @@ TECHNIQUE = Technique(
         event.HOST_PATH: "/srv/app/x",
     },
     drill_class=DrillClass.D3,
+    drill=(
+        Way(
+            "leave a setuid program that tells its user, and start it on the host as nobody",
+            (step("copy_self", path="{suid}/{token}", mode="4755"),),
+            ProvedBy.STARTED,
+        ),
+    ),
     examples=(
         Example("a writable bind mount, root inside, an account outside", _OPEN, YES),
         Example("the host's mount has nosuid", {**_OPEN, container.HOST_PATHS_SUID: Paths()}, NO),

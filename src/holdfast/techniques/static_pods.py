@@ -18,6 +18,7 @@ from holdfast.model.logic import covers
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
+from holdfast.model.ways import leave_file
 from holdfast.model.words import container, event, host, reach
 from holdfast.model.words.conditions import lsm_permits, on_kubernetes_node, writes_as_root, writes_below
 
@@ -52,6 +53,7 @@ TECHNIQUE = Technique(
     seen_as=writes_below("/etc/kubernetes/manifests/", "/var/lib/rancher/k3s/agent/pod-manifests/"),
     seen_sample={event.IN_CONTAINER: True, event.WRITE: True, event.HOST_PATH: "/etc/kubernetes/manifests/x.yaml"},
     drill_class=DrillClass.D3,
+    drill=leave_file(*(folder.removesuffix("/*") for folder in _MANIFESTS)),
     examples=(
         Example("the directory mounted writable, as root", _OPEN, YES),
         Example(

@@ -20,6 +20,7 @@ from holdfast.model.logic import covers, is_, one_of
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
+from holdfast.model.ways import say
 from holdfast.model.words import container, event, host, reach
 from holdfast.model.words.conditions import connects_to, host_root, lsm_permits
 
@@ -58,6 +59,7 @@ TECHNIQUE = Technique(
     seen_as=connects_to("/system_bus_socket", "/systemd/private"),
     seen_sample={event.IN_CONTAINER: True, event.SYSCALL: "connect", event.PATH: "/run/dbus/system_bus_socket"},
     drill_class=DrillClass.D3,
+    drill=say(_PRIVATE, _BUS, needs=("systemd",)),
     examples=(
         Example("the bus mounted, no AppArmor", _OPEN, YES),
         Example(

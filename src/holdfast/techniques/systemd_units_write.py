@@ -18,6 +18,7 @@ from holdfast.model.logic import covers, is_
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
+from holdfast.model.ways import leave_file
 from holdfast.model.words import container, event, host, reach
 from holdfast.model.words.conditions import lsm_permits, writes_as_root, writes_below
 
@@ -66,6 +67,7 @@ TECHNIQUE = Technique(
     ),
     seen_sample={event.IN_CONTAINER: True, event.WRITE: True, event.HOST_PATH: "/etc/systemd/system/job.service"},
     drill_class=DrillClass.D3,
+    drill=leave_file(*(unit.removesuffix("/*").removesuffix("/*") for unit in _UNITS), needs=("systemd",)),
     examples=(
         Example("the directory of units, as root", _OPEN, YES),
         Example("/run as a whole", {**_OPEN, container.HOST_PATHS_WRITABLE: Paths(("/run",))}, YES),

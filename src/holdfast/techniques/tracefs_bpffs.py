@@ -15,9 +15,10 @@ How it looks: a write to ``kprobe_events`` or ``uprobe_events``; a ``bpf`` call 
 
 from holdfast.model.change import Change, with_, without
 from holdfast.model.logic import covers, ends_with, has, has_any, is_, one_of
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
+from holdfast.model.ways import open_to_write, step
 from holdfast.model.words import container, event, host, reach
 from holdfast.model.words.conditions import lsm_permits, may_call, writes_as_root
 
@@ -74,6 +75,14 @@ TECHNIQUE = Technique(
     ),
     seen_sample={event.IN_CONTAINER: True, event.WRITE: True, event.PATH: "/sys/kernel/tracing/kprobe_events"},
     drill_class=DrillClass.D1,
+    drill=(
+        *open_to_write("/sys/kernel/tracing/kprobe_events", "/sys/kernel/debug/tracing/kprobe_events"),
+        Way(
+            "load a BPF program with the host's bpffs at hand",
+            (step("mkdir", path="{in:/sys/fs/bpf}/{token}"), step("bpf_load", type="1")),
+            ProvedBy.SURFACE,
+        ),
+    ),
     examples=(
         Example("debugfs mounted writable, as root", _OPEN, YES),
         Example(

@@ -20,6 +20,7 @@ from holdfast.model.logic import ends_with, has, is_
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
+from holdfast.model.ways import change_setting
 from holdfast.model.words import container, event, host, reach
 from holdfast.model.words.conditions import host_root, lsm_permits
 
@@ -56,6 +57,7 @@ TECHNIQUE = Technique(
     seen_as=is_(event.IN_CONTAINER, True) & is_(event.WRITE, True) & ends_with(event.PATH, "/kernel/uevent_helper"),
     seen_sample={event.IN_CONTAINER: True, event.WRITE: True, event.PATH: _FILE},
     drill_class=DrillClass.D2,
+    drill=(change_setting(_FILE),),
     examples=(
         Example("privileged, on a kernel that has the file", _OPEN, YES),
         Example("privileged, on a kernel without it", {**_OPEN, host.UEVENT_HELPER: False}, NO),

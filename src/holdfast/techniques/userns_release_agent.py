@@ -18,9 +18,10 @@ How it looks: unshare with CLONE_NEWUSER and CLONE_NEWCGROUP in a container, or 
 
 from holdfast.model.change import Change, with_, without
 from holdfast.model.logic import has, has_any, is_, one_of
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
+from holdfast.model.ways import step
 from holdfast.model.words import container, event, host, reach
 from holdfast.model.words.conditions import host_root, lsm_permits, may_call
 
@@ -76,6 +77,17 @@ TECHNIQUE = Technique(
         event.FLAGS: Members.of("CLONE_NEWUSER", "CLONE_NEWNS", "CLONE_NEWCGROUP"),
     },
     drill_class=DrillClass.D1,
+    drill=(
+        Way(
+            "write release_agent back as it is from a user namespace of one's own",
+            (
+                step("user_namespace", flags="0x02020000"),  # CLONE_NEWNS | CLONE_NEWCGROUP
+                step("mount", source="holdfast", target="{point}", type="cgroup", flags="0", data="{hierarchy}"),
+                step("rewrite", path="{point}/release_agent"),
+            ),
+            ProvedBy.SURFACE,
+        ),
+    ),
     examples=(
         Example("root without seccomp and AppArmor on an old kernel", _OPEN, YES),
         Example("the fix is in the kernel", {**_OPEN, host.RELEASE_AGENT_GUARDED: True}, NO),

@@ -19,6 +19,7 @@ from holdfast.model.logic import covers, is_, one_of
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
+from holdfast.model.ways import leave_file
 from holdfast.model.words import cluster, container, event, host, reach
 from holdfast.model.words.conditions import lsm_permits, writes_as_root, writes_below
 
@@ -59,6 +60,7 @@ TECHNIQUE = Technique(
         event.HOST_PATH: "/var/log/root_link",
     },
     drill_class=DrillClass.D3,
+    drill=leave_file("/var/log", needs=("kubelet",)),
     examples=(
         Example("/var/log writable, and the token may read logs", _OPEN, YES),
         Example("/var as a whole", {**_OPEN, container.HOST_PATHS_WRITABLE: Paths(("/var",))}, YES),
