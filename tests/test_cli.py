@@ -358,7 +358,7 @@ def test_the_report_has_the_shape_that_was_promised(shop):
 
 
 def test_the_schemas_are_shipped(tmp_path):
-    for name in ("report", "facts"):
+    for name in ("report", "drill", "facts"):
         ended = holdfast("schema", name, folder=tmp_path)
         assert ended.code == 0
         Draft202012Validator.check_schema(json.loads(ended.out))

@@ -15,7 +15,7 @@ def schema(name: str) -> bytes:
     """Return a schema.
 
     Args:
-        name: ``report`` or ``facts``.
+        name: ``report``, ``drill`` or ``facts``.
 
     Raises:
         NotReachable: The installation lacks it.

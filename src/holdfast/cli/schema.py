@@ -7,19 +7,22 @@ import argparse
 from holdfast.cli.output import write
 
 DESCRIPTION = """\
-Print the JSON schema (draft 2020-12) that describes what this version writes: "report" for scan --format json, "facts"
-for facts --format json.
+Print the JSON schema (draft 2020-12) that describes what this version writes: "report" for scan --format json, "drill"
+for drill --format json, "facts" for facts --format json.
 """
 EPILOG = """\
 examples:
   holdfast schema > report-1.json
+  holdfast schema drill
   holdfast schema facts
 """
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("name", nargs="?", choices=("report", "facts"), default="report", help="default: report")
+    parser.add_argument(
+        "name", nargs="?", choices=("report", "drill", "facts"), default="report", help="default: report"
+    )
 
 
 def run(options: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from holdfast.model.facts import Fact
 from holdfast.model.report import Verdict
 from holdfast.model.truth import Truth
+from holdfast.reports._words_drill import DRILL
 from holdfast.reports._words_told import TOLD
 
 ENGLISH: Mapping[str, str] = {
@@ -214,6 +215,7 @@ ENGLISH: Mapping[str, str] = {
     "html.verdict.escapable": "a way out of which every condition is met",
     "html.verdict.unknown": "a way out with conditions that nobody could see",
     "html.verdict.contained": "no way out",
+    **DRILL,
     **TOLD,
 }
 
