@@ -3,7 +3,7 @@ SHELL := /bin/bash
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
-SOURCES := $(shell find src -name '*.py' -o -name '*.html' -o -name '*.css' 2>/dev/null) pyproject.toml
+SOURCES := $(shell find src -name '*.py' -o -name '*.html' -o -name '*.css' -o -name '*.[ch]' 2>/dev/null) pyproject.toml hatch_build.py
 
 .PHONY: help setup demo test check bench lock clean format
 
