@@ -11,12 +11,12 @@ from holdfast.reports._drill_replica import settings
 from holdfast.reports._drill_told import (
     blocked_by,
     detected,
-    not_attempted,
     predicted,
     proof,
     remarkable,
     remarks,
     trouble,
+    why_not,
 )
 from holdfast.reports._lines import Line, line, wrapped
 from holdfast.reports._plain import one_line
@@ -60,7 +60,8 @@ def block(exercise: Exercise, words: Words, techniques: Techniques, *, width: in
     if skipped:
         yield line((words("drill.not_attempted", count=skipped), "dim"), indent=2)
     for reason, group in sorted_.not_attempted:
-        yield line((not_attempted(reason, group, words), "dim"), indent=4)
+        why = words("drill.not_attempted.reason", reason=why_not(reason, group, words), count=len(group))
+        yield line((why, "dim"), indent=4)
         yield from _ids([_skipped(each, words) for each in group], width, indent=6)
 
 

@@ -114,12 +114,12 @@ def remarks(attempt: Attempt, words: Words) -> list[str]:
     return texts
 
 
-def not_attempted(reason: str, group: tuple[Attempt, ...], words: Words) -> str:
-    """Say why attempts were not made, and how many; where no reason was noted, how far they could go at most."""
+def why_not(reason: str, group: tuple[Attempt, ...], words: Words) -> str:
+    """Say why attempts were not made; where no reason was noted, how far they could go at most."""
+    if reason:
+        return one_line(reason)
     classes = {attempt.drill_class for attempt in group}
-    if not reason:
-        reason = words(f"drill.class.{classes.pop().name}" if len(classes) == 1 else "drill.no_reason")
-    return words("drill.not_attempted.reason", reason=one_line(reason), count=len(group))
+    return words(f"drill.class.{classes.pop().name}" if len(classes) == 1 else "drill.no_reason")
 
 
 def control_word(control: Exercise, words: Words) -> tuple[str, str]:
