@@ -155,16 +155,13 @@ DRILL: Mapping[str, str] = {
     "drill.html.not_attempted": "Not attempted: {count}",
     "drill.html.nothing": "Nothing escaped, and no prediction was contradicted.",
     "drill.html.steps": "Steps and the kernel's answers",
-    "drill.html.step": "step",
-    "drill.html.answer": "answer",
     "drill.html.differs": "In what the replica is not like the target",
-    "drill.html.replica": "What was started",
+    "drill.html.replica": "Settings of the replica",
     "drill.html.fix": "Any of these ends it",
     "drill.html.controls": "Controls",
     "drill.html.controls.about": "Containers with sound settings, attacked in the same run. Nothing may get out of "
     "them that was not predicted; else the drill itself, or the machine, is not to be trusted.",
     "drill.html.traces": "The machine was not left as it was",
-    "drill.html.predictions": "Predictions",
     # --- JUnit
     "drill.junit.escaped": "it escaped: {proof}",
     "drill.junit.escaped.bare": "it escaped",

@@ -6,9 +6,7 @@ phone, in the dark and on paper.
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Iterator
-from hashlib import sha256
 
 from holdfast.model.facts import Fact
 from holdfast.model.logic import atoms
@@ -16,7 +14,7 @@ from holdfast.model.report import Assessment, Bearing, Report, Verdict
 from holdfast.model.technique import Technique
 from holdfast.reports._digest import assumed, by_host, counted, leads, worst_first
 from holdfast.reports._html_graph import Group, graph, groups, left_out
-from holdfast.reports._html_script import SCRIPT
+from holdfast.reports._html_page import closed, opened
 from holdfast.reports._html_style import STYLE
 from holdfast.reports._html_text import arrow, listed, safe, technique_anchor, way_line
 from holdfast.reports._html_workloads import workloads
@@ -69,18 +67,7 @@ def render_to(report: Report, write: Write, *, language: str = "en") -> None:
 
 def _page(report: Report, words: Words) -> Iterator[str]:
     ordered = worst_first(report.assessments)
-    policy = (
-        f"default-src 'none'; style-src 'sha256-{_digest(STYLE)}'; script-src 'sha256-{_digest(SCRIPT)}'; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
-    )
-    yield (
-        f'<!DOCTYPE html>\n<html lang="{words.language}">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="referrer" content="no-referrer">\n<link rel="icon" href="data:,">\n'
-        f"<title>{safe(words('html.title'))}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
-        f'<a class="skip" href="#workloads">{safe(words("html.skip"))}</a>\n'
-    )
+    yield opened(words, title=words("html.title"), skip=words("html.skip"), target="workloads", style=STYLE)
     yield from _header(report, words)
     yield "<main>\n"
     yield from _graph(report, groups(ordered), words)
@@ -90,12 +77,7 @@ def _page(report: Report, words: Words) -> Iterator[str]:
     yield from _not_understood(report, words)
     yield from _notes(report, words)
     yield from _explained(ordered, words)
-    version = words("html.tool", version=report.tool_version) if report.tool_version else words("html.tool.bare")
-    yield f"</main>\n<footer>{safe(version)}</footer>\n<script>{SCRIPT}</script>\n</body>\n</html>\n"
-
-
-def _digest(text: str) -> str:
-    return b64encode(sha256(text.encode()).digest()).decode()
+    yield closed(words, report.tool_version)
 
 
 def _header(report: Report, words: Words) -> Iterator[str]:
