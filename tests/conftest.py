@@ -14,6 +14,9 @@ settings.register_profile("steady", deadline=None)
 settings.load_profile("steady")
 
 
+MARKS = ("root", "engine", "browser", "vm")
+
+
 def _engine_missing() -> str:
     if shutil.which("docker") is None:
         return "docker is not installed"
@@ -24,13 +27,21 @@ def _engine_missing() -> str:
     return "" if answer.returncode == 0 else os.environ.get("HOLDFAST_ENGINE") or "no Docker engine answers"
 
 
+def _machine_missing() -> str:
+    from holdfast.drill.machine import build
+
+    obstacle = None if build.cached() else build.obstacle()
+    return str(obstacle).replace("\n", "; ") if obstacle else ""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip, with the reason, what this machine cannot run."""
-    wanted = {mark for item in items for mark in ("root", "engine", "browser") if item.get_closest_marker(mark)}
+    wanted = {mark for item in items for mark in MARKS if item.get_closest_marker(mark)}
     reasons = {
         "root": "needs root" if "root" in wanted and os.geteuid() != 0 else "",
         "engine": _engine_missing() if "engine" in wanted else "",
         "browser": "chromium is not installed" if "browser" in wanted and not shutil.which("chromium") else "",
+        "vm": _machine_missing() if "vm" in wanted else "",
     }
     for item in items:
         for mark, reason in reasons.items():
@@ -49,5 +60,5 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the settings of the person who runs the tests out of them."""
     for name in list(os.environ):
-        if name.startswith("HOLDFAST_") and name != "HOLDFAST_ENGINE":
+        if name.startswith("HOLDFAST_") and name not in {"HOLDFAST_ENGINE", "HOLDFAST_VM_CACHE"}:
             monkeypatch.delenv(name)

@@ -33,7 +33,7 @@ def job(flavour: Flavour, command: Sequence[str], seconds: int) -> dict[str, str
     }
     return {
         "flavour": "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items()),
-        "command": "export PYTHONPATH=/payload/python PYTHONDONTWRITEBYTECODE=1 "
+        "command": "export PYTHONPATH=/payload/python "
         f"HOLDFAST_VM={shlex.quote(flavour.name)}\nexec {shlex.join(command)}\n",
     }
 
@@ -82,9 +82,11 @@ def unpack(disk: Path, into: Path) -> bool:
     Returns:
         Whether the disk held a whole tar.
     """
+    seen = False
     try:
         with tarfile.open(disk, "r:") as tar:
             for member in tar:
+                seen = True
                 path = PurePosixPath(member.name)
                 if path.is_absolute() or ".." in path.parts:
                     continue
@@ -96,9 +98,10 @@ def unpack(disk: Path, into: Path) -> bool:
                     if source is None:
                         continue
                     place.parent.mkdir(parents=True, exist_ok=True)
-                    with place.open("wb") as file:
+                    place.unlink(missing_ok=True)
+                    with place.open("xb") as file:
                         shutil.copyfileobj(source, file)
                     place.chmod(0o755 if member.mode & 0o100 else 0o644)
     except tarfile.TarError:
         return False
-    return True
+    return seen  # the guest's tar has the folder itself at least
