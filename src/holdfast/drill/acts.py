@@ -58,6 +58,8 @@ ACTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "read_link": ("path",),
         "receive": ("slot", "length"),
         "remount": ("target", "flags", "undo_flags"),
+        "rewrite": ("path",),
+        "rewrite_at": ("slot", "path"),
         "rmdir": ("path",),
         "send": ("slot", "text"),
         "set": ("path", "text"),
@@ -75,6 +77,7 @@ ACTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "unshare": ("flags",),
         "user_namespace": ("flags",),
         "userfaultfd": (),
+        "want_module": (),
         "write": ("slot", "text"),
         "write_at": ("slot", "offset", "text"),
     }

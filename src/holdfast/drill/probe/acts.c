@@ -50,6 +50,8 @@ const struct act acts[] = {
     {"read_link", "path", "s", do_read_link},
     {"receive", "slot length", "fn", do_receive},
     {"remount", "target flags undo_flags", "snn", do_remount},
+    {"rewrite", "path", "s", do_rewrite},
+    {"rewrite_at", "slot path", "fs", do_rewrite_at},
     {"rmdir", "path", "s", do_rmdir},
     {"send", "slot text", "fb", do_send},
     {"set", "path text", "sb", do_set},
@@ -67,6 +69,7 @@ const struct act acts[] = {
     {"unshare", "flags", "n", do_unshare},
     {"user_namespace", "flags", "n", do_user_namespace},
     {"userfaultfd", "", "", do_userfaultfd},
+    {"want_module", "", "", do_want_module},
     {"write", "slot text", "fb", do_write},
     {"write_at", "slot offset text", "fnb", do_write_at},
 };

@@ -163,7 +163,8 @@ long do_open(const struct step *s), do_open_at(const struct step *s), do_inherit
 long do_read(const struct step *s), do_read_at(const struct step *s), do_write(const struct step *s);
 long do_write_at(const struct step *s), do_set(const struct step *s), do_list(const struct step *s);
 long do_stat(const struct step *s), do_statfs(const struct step *s), do_read_link(const struct step *s);
-long do_close(const struct step *s);
+long do_close(const struct step *s), do_rewrite(const struct step *s), do_rewrite_at(const struct step *s);
+long do_want_module(const struct step *s);
 /* names.c */
 long do_mkdir(const struct step *s), do_rmdir(const struct step *s), do_unlink(const struct step *s);
 long do_symlink(const struct step *s), do_chmod(const struct step *s), do_chown(const struct step *s);
