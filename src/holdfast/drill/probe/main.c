@@ -124,9 +124,11 @@ static int begin(struct attempt *a, struct pipes *pipes)
     if (pipe2(pipes->ask, O_CLOEXEC) < 0 || pipe2(pipes->told, O_CLOEXEC) < 0) return -1;
     pid_t parent = (pid_t)syscall(SYS_getpid);
     /* The C library's fork cannot share the descriptors. */
-    a->worker = (int)syscall(SYS_clone, (unsigned long)CLONE_FILES | SIGCHLD, 0ul, 0ul, 0ul, 0ul);
-    if (a->worker == 0) _exit(work(a, pipes->ask[0], pipes->told[1], parent));
-    return a->worker < 0 ? -1 : 0;
+    pid_t worker = (pid_t)syscall(SYS_clone, (unsigned long)CLONE_FILES | SIGCHLD, 0ul, 0ul, 0ul, 0ul);
+    if (worker == 0) _exit(work(a, pipes->ask[0], pipes->told[1], parent));
+    /* Not by the worker, which shares this memory and is 0 to itself. */
+    a->worker = worker;
+    return worker < 0 ? -1 : 0;
 }
 
 /* Have the worker perform the line; where it cannot answer, answer for it. */
@@ -164,9 +166,15 @@ static void ask(struct attempt *a, const struct pipes *pipes)
     say(a->answer);
 }
 
-static void mark_open(unsigned char *open)
+static void note_inherited(void)
 {
-    for (int fd = 0; fd < MOST_FILES; fd++) open[fd] = fcntl(fd, F_GETFD) >= 0;
+    for (int fd = 0; fd < MOST_FILES; fd++) inherited[fd] = fcntl(fd, F_GETFD) >= 0;
+}
+
+static void close_ours(void)
+{
+    for (int fd = 0; fd < MOST_FILES; fd++)
+        if (!inherited[fd]) close(fd);
 }
 
 /* End the attempt: the worker takes back what it can, then a process that never left home takes back the rest. */
@@ -193,8 +201,7 @@ static void finish(struct attempt *a, struct pipes *pipes, int *undone, int *fai
         *undone += a->undos[i].done;
         *failed += !a->undos[i].done;
     }
-    for (int fd = 0; fd < MOST_FILES; fd++)
-        if (!inherited[fd]) close(fd);
+    close_ours();
 }
 
 static int is_name(const char *word)
@@ -218,7 +225,7 @@ static int attempts(long seconds)
     sigaction(SIGHUP, &stop, NULL);
     sigaction(SIGALRM, &stop, NULL);
     signal(SIGPIPE, SIG_IGN);
-    mark_open(inherited);
+    note_inherited();
     alarm((unsigned)seconds);
     snprintf(words, sizeof words, "ready %d %u %u\n", getpid(), getuid(), geteuid());
     say(words);
@@ -231,6 +238,7 @@ static int attempts(long seconds)
             say("-1 38 -\n");
         } else if (!running && strncmp(line, "begin ", 6) == 0 && is_name(line + 6)) {
             running = begin(a, &pipes) == 0;
+            if (!running) close_ours();
             snprintf(words, sizeof words, "begun %s\n", line + 6);
             say(running ? words : "-2 11 -\n");
         } else if (running && strcmp(line, "end") == 0) {
