@@ -44,9 +44,19 @@ def mount(source: str, target: str, flags: int) -> None:
 
 def mount_points() -> list[str]:
     """Return where something is mounted in this mount namespace, in the order it was mounted."""
-    text = Path("/proc/self/mountinfo").read_bytes()
-    escaped = (line.split(b" ")[4] for line in text.splitlines())
-    return [os.fsdecode(re.sub(rb"\\([0-7]{3})", lambda octal: bytes([int(octal[1], 8)]), path)) for path in escaped]
+    return [point for point, _ in _mounted()]
+
+
+def mounts() -> dict[str, str]:
+    """Return the type of the file system that is mounted, uppermost, at each mount point."""
+    return dict(_mounted())
+
+
+def _mounted() -> Iterator[tuple[str, str]]:
+    for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
+        left, _, right = line.partition(b" - ")
+        point = re.sub(rb"\\([0-7]{3})", lambda octal: bytes([int(octal[1], 8)]), left.split(b" ")[4])
+        yield os.fsdecode(point), right.split(b" ")[0].decode()
 
 
 def detach(path: str) -> None:
