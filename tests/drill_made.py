@@ -36,6 +36,17 @@ MISSED = Attempt(
     steps=(StepAnswer("remount", "remount /proc/sys with flags 0x1020", "ok"),),
     seconds=1.25,
 )
+WORKED = Attempt(
+    "packet-socket",
+    PACKET.title,
+    DrillClass.D1,
+    YES,
+    Outcome.ESCAPED,
+    proved_by=ProvedBy.SURFACE,
+    repeated=True,
+    steps=(StepAnswer("listen_packet", "listen on interface 1", "ok"),),
+)
+"""It works, as predicted, and leads nowhere by itself."""
 STOPPED = Attempt(
     "cgroup-release-agent",
     RELEASE_AGENT.title,
@@ -108,7 +119,7 @@ CACHE = Exercise("cache", "docker container", "docker://3f2a9c", Replica(privile
 BROKEN = Exercise(
     "db", "docker container", "docker://77aa", Replica(engine="podman"), trouble="the image is not there: postgres:16"
 )
-DEFAULT = Exercise("default container", "control", "", Replica(), attempts=(*FORTY[:20], replace(ASKED, predicted=YES)))
+DEFAULT = Exercise("default container", "control", "", Replica(), attempts=(*FORTY[:20], WORKED))
 RESTRICTED = Exercise("restricted container", "control", "", Replica(user="1000"), attempts=FORTY)
 FAILING = replace(RESTRICTED, attempts=(*FORTY[:4], MISSED))
 

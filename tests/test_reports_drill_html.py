@@ -75,7 +75,7 @@ def test_a_row_holds_proof_steps_and_what_ends_it():
     ):  # fmt: skip
         assert said in row
     missed = text[text.index(">remount-proc-sys<") : text.index(">docker-socket<")]
-    assert "MISSED: predicted no, but it escaped" in missed
+    assert "MISSED: predicted no, but it worked" in missed
     assert "run the engine without root" not in source(shop(), techniques=None)
 
 
@@ -95,7 +95,7 @@ def test_traces_and_an_early_end_come_before_the_targets():
 
 def test_the_verdict_has_the_colour_of_what_was_shown():
     assert '<p class="verdict contained">verdict: all 3 attempts were blocked</p>' in source(held())
-    assert '<p class="verdict escapable">verdict: 2 of 48 attempts escaped;' in source(shop())
+    assert '<p class="verdict escapable">verdict: 1 of 48 attempts escaped;' in source(shop())
     assert '<p class="verdict unknown">verdict: nothing was attempted' in source(DrillReport(()))
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from drill_made import ALL, WEB, shop
+from drill_made import ALL, TECHNIQUES, WEB, shop
 from holdfast.model.drill import Attempt, DrillReport, Exercise, Layer, Outcome, StepAnswer
 from holdfast.model.errors import NotUnderstood
 from holdfast.model.replica import Bind, Node, Replica
@@ -89,6 +89,12 @@ def test_half_a_surrogate_pair_is_spelled_out_and_every_reader_can_read_it():
     assert render(back) == document
 
 
+def test_the_catalogue_changes_the_summary_and_nothing_else():
+    document = render(shop(), techniques=TECHNIQUES)
+    validator().validate(json.loads(document))
+    assert read(document) == shop()
+
+
 def test_the_words_of_enums_are_stable():
     document = json.loads(render(shop()))
     attempts = {each["technique"]: each for each in document["exercises"][0]["attempts"]}
@@ -104,18 +110,21 @@ def test_the_words_of_enums_are_stable():
 
 
 def test_the_summary_counts_what_the_reports_for_people_say():
-    assert json.loads(render(shop()))["summary"] == {
+    assert json.loads(render(shop(), techniques=TECHNIQUES))["summary"] == {
         "verdict": "escaped",
         "targets": 3,
         "attempts": 48,
-        "escaped": 2,
-        "surface_only": 1,
+        "escaped": 1,
+        "surface_only": 0,
+        "worked_only": 1,
         "not_attempted": 2,
         "predicted_untried": 1,
         "predictions": {"right_yes": 2, "right_no": 103, "false_yes": 1, "missed": 1, "unknown": 1, "none": 1},
         "controls_held": True,
         "clean": True,
     }
+    bare = json.loads(render(shop()))["summary"]
+    assert (bare["escaped"], bare["surface_only"], bare["worked_only"]) == (2, 1, 0)
     summaries = {name: json.loads(render(report))["summary"] for name, report in ALL.items()}
     verdicts = {name: (each["verdict"], each["controls_held"], each["clean"]) for name, each in summaries.items()}
     assert verdicts == {

@@ -18,11 +18,13 @@ from drill_made import (
     TECHNIQUES,
     UNTRIED,
     WEB,
+    WORKED,
     broken,
     held,
     shop,
 )
 from holdfast.model.drill import DrillReport, Outcome, StepAnswer
+from holdfast.model.truth import NO
 from holdfast.reports import drill_junit
 
 RESULTS = {"failures": "failure", "errors": "error", "skipped": "skipped"}
@@ -72,7 +74,16 @@ def test_an_escape_is_a_failure_with_proof_steps_and_what_ends_it():
 def test_a_missed_one_is_told_apart():
     (failure,) = case(read(shop()), "web", "remount-proc-sys")
     assert failure.get("type") == "missed"
-    assert "MISSED: predicted no, but it escaped" in failure.text.splitlines()
+    assert "MISSED: predicted no, but it worked" in failure.text.splitlines()
+
+
+def test_what_works_and_leads_nowhere_passes_where_it_was_predicted():
+    one = DrillReport((replace(CACHE, attempts=(WORKED, replace(WORKED, predicted=NO))),))
+    passed, failed = read(one)[0].iter("testcase")
+    assert [each.tag for each in passed] == ["system-out"]
+    assert "no way out by itself: it opens others, or widens the attack surface" in passed[0].text
+    assert failed[0].get("type") == "missed"
+    assert read(one, techniques=None)[0].get("failures") == "2"
 
 
 def test_what_was_stopped_passes_and_says_by_what():
@@ -100,7 +111,7 @@ def test_a_control_fails_only_where_nobody_predicted_it():
     failing = read(replace(shop(), controls=(replace(RESTRICTED, attempts=(MISSED, ASKED)),)))
     assert suite(failing, RESTRICTED.name).get("failures") == "1"
     (failure,) = case(failing, RESTRICTED.name, "remount-proc-sys")
-    assert failure.get("message").startswith("a control did not hold: the kernel's answer")
+    assert failure.get("message").startswith("a control did not hold: it worked: the kernel's answer")
 
 
 def test_a_lost_replica_is_an_error_and_one_that_was_not_tried_is_skipped():

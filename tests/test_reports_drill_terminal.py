@@ -18,6 +18,7 @@ from drill_made import (
     STOPPED,
     TECHNIQUES,
     WEB,
+    WORKED,
     broken,
     held,
     shop,
@@ -32,8 +33,8 @@ from holdfast.reports._lines import columns
 from holdfast.reports._words import Words
 
 DATA = Path(__file__).parent / "data" / "reports"
-BUT = "1 attempt was blocked, but not everything could be tried"
-WRONG = "1 escaped that no prediction allows"
+BUT = "the only attempt did not escape, but not everything could be tried"
+WRONG = "1 worked that no prediction allows"
 SGR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -56,7 +57,7 @@ def test_the_snapshots(name, report, options):
 
 def rows(out):
     """Return the first word of every row of a table."""
-    return [each.split()[0] for each in out.splitlines() if re.match(r"  \S.*  (ESCAPED|blocked)  ", each)]
+    return [each.split()[0] for each in out.splitlines() if re.match(r"  \S.*  (ESCAPED|worked|blocked)  ", each)]
 
 
 def test_what_was_missed_comes_first_then_escapes_then_false_alarms():
@@ -67,7 +68,8 @@ def test_what_was_missed_comes_first_then_escapes_then_false_alarms():
 
 def test_a_disagreement_is_told_in_words():
     out = plain(shop()).splitlines()
-    assert "    MISSED: predicted no, but it escaped" in out
+    assert "    MISSED: predicted no, but it worked" in out
+    assert "    MISSED: predicted no, but it escaped" in plain(shop(), techniques=None).splitlines()
     assert "    predicted, but stopped: mount cgroup at /tmp/c with options rdma -> EPERM" in out
     bare = replace(STOPPED, steps=())
     assert "    predicted, but stopped" in plain(DrillReport((replace(CACHE, attempts=(bare,)),))).splitlines()
@@ -126,22 +128,22 @@ def test_what_was_not_attempted_is_summed_up_by_reason():
 @pytest.mark.parametrize(
     ("control", "said"),
     [
-        (RESTRICTED, "  held  restricted container  40 attempts, none escaped"),
-        (DEFAULT, "  held  default container  21 attempts, 1 escaped as predicted"),
+        (RESTRICTED, "  held  restricted container  40 attempts, none worked"),
+        (DEFAULT, "  held  default container  21 attempts, 1 worked as predicted"),
         (
             replace(RESTRICTED, attempts=(MISSED, ASKED)),
-            f"  DID NOT HOLD  {RESTRICTED.name}  2 attempts, {WRONG}, 1 escaped as predicted",
+            f"  DID NOT HOLD  {RESTRICTED.name}  2 attempts, {WRONG}, 1 worked as predicted",
         ),
         (
             replace(RESTRICTED, attempts=(replace(ASKED, predicted=UNKNOWN),)),
-            "  DID NOT HOLD  restricted container  1 attempt, 1 escaped that no prediction allows",
+            "  DID NOT HOLD  restricted container  1 attempt, 1 worked that no prediction allows",
         ),
         (
             replace(RESTRICTED, attempts=(replace(ASKED, predicted=None),)),
-            "  DID NOT HOLD  restricted container  1 attempt, 1 escaped that no prediction allows",
+            "  DID NOT HOLD  restricted container  1 attempt, 1 worked that no prediction allows",
         ),
         (replace(RESTRICTED, attempts=()), "  NOT TRIED  restricted container  nothing was attempted"),
-        (replace(RESTRICTED, trouble="lost"), "  NOT TRIED  restricted container  40 attempts, none escaped (lost)"),
+        (replace(RESTRICTED, trouble="lost"), "  NOT TRIED  restricted container  40 attempts, none worked (lost)"),
     ],
 )
 def test_a_control_is_one_line(control, said):
@@ -151,7 +153,7 @@ def test_a_control_is_one_line(control, said):
 def test_a_control_that_did_not_hold_shows_its_rows():
     out = plain(broken())
     control = out[out.index("\ncontrols\n") :]
-    assert "  remount-proc-sys  no         ESCAPED    -" in control
+    assert "  remount-proc-sys  no         worked     -" in control
     assert "technique-00" not in control
     assert "1 CONTROL DID NOT HOLD" in out.splitlines()[-1]
 
@@ -168,11 +170,11 @@ def test_a_control_that_did_not_hold_shows_its_rows():
         ),
         (
             replace(held(), stopped="interrupted"),
-            "verdict: 3 attempts were blocked, but not everything could be tried; the drill ended early",
+            "verdict: none of 3 attempts escaped, but not everything could be tried; the drill ended early",
         ),
         (
             replace(held(), exercises=(replace(CACHE, trouble="lost"),)),
-            "verdict: 3 attempts were blocked, but not everything could be tried; 1 target was not tried to the end",
+            "verdict: none of 3 attempts escaped, but not everything could be tried; 1 target was not tried to the end",
         ),
         (
             replace(held(), exercises=(replace(CACHE, attempts=(FORTY[0], NOT_TRIED)),)),
@@ -188,6 +190,17 @@ def test_the_last_line_is_the_verdict_and_never_says_more_than_was_shown(report,
     assert plain(report).splitlines()[-1] == said
 
 
+def test_what_works_and_leads_nowhere_is_no_escape():
+    one = replace(held(), exercises=(replace(CACHE, attempts=(WORKED, FORTY[0])),))
+    out = plain(one).splitlines()
+    assert "  packet-socket  yes        worked     -           -" in out
+    assert "    no way out by itself: it opens others, or widens the attack surface" in out
+    assert out[-1] == "verdict: none of 2 attempts escaped; 1 worked that is no way out by itself"
+    unknown = plain(one, techniques=None).splitlines()
+    assert "  packet-socket  yes        ESCAPED    -           -" in unknown
+    assert unknown[-1] == "verdict: 1 of 2 attempts escaped; 1 of them shown by the kernel's answer alone"
+
+
 def test_only_a_drill_without_any_doubt_ends_in_green():
     def style(report):
         return drill_terminal.render(report, colour=True, width=0).decode().splitlines()[-1].split("m")[0]
@@ -196,7 +209,8 @@ def test_only_a_drill_without_any_doubt_ends_in_green():
     assert green == "\x1b[32"
     for doubt in (
         {"controls": ()}, {"stopped": "x"}, {"left": ("x",)}, {"changed": ("x",)}, {"exercises": (WEB,)},
-        {"exercises": ()}, {"controls": (replace(RESTRICTED, trouble="x"),)},
+        {"exercises": ()}, {"exercises": (replace(CACHE, attempts=(WORKED,)),)},
+        {"controls": (replace(RESTRICTED, trouble="x"),)},
     ):  # fmt: skip
         assert style(replace(held(), **doubt)) != green
 

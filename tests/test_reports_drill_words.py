@@ -16,6 +16,8 @@ def test_every_member_of_an_enum_has_a_word_and_no_sentence_is_unused():
         *(f"drill.proof.{each.name}" for each in ProvedBy),
         *(f"drill.class.{each.name}" for each in DrillClass),
         *(f"drill.outcome.{each.name}" for each in Outcome),
+        *(f"drill.missed.{each}" for each in ("ESCAPED", "WORKED")),
+        "drill.outcome.WORKED",
         *(f"drill.column.{each}" for each in ("technique", "predicted", "attempted", "blocked_by", "detected")),
         *(f"drill.junit.machine.{each}" for each in ("changed", "left")),
         *(f"drill.{each}" for each in ("changed", "left")),

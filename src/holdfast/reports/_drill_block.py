@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from holdfast.model.drill import Attempt, Exercise, Outcome
 from holdfast.model.truth import YES
-from holdfast.reports._drill_digest import Techniques, board, fixes
+from holdfast.reports._drill_digest import Techniques, board, fixes, leads_out
 from holdfast.reports._drill_replica import settings
 from holdfast.reports._drill_told import (
     blocked_by,
     detected,
+    outcome,
     predicted,
     proof,
     remarkable,
@@ -48,13 +49,13 @@ def block(exercise: Exercise, words: Words, techniques: Techniques, *, width: in
         (one_line(exercise.source), "place"),
     )  # fmt: skip
     yield from _about(exercise, words, verbose=verbose)
-    sorted_ = board(exercise)
+    sorted_ = board(exercise, techniques)
     rows = [_single(each, words, techniques, verbose=verbose) for each in sorted_.rows]
     for group in sorted_.agreed:
         if verbose or len(group) == 1:
             rows += [_single(each, words, techniques, verbose=verbose) for each in group]
         else:
-            rows.append(_group(group, words, width))
+            rows.append(_group(group, words, techniques, width))
     yield from scoreboard(rows, words, width=width)
     skipped = sum(len(group) for _, group in sorted_.not_attempted)
     if skipped:
@@ -99,14 +100,14 @@ def _about(exercise: Exercise, words: Words, *, verbose: bool) -> Iterator[Line]
 def _single(attempt: Attempt, words: Words, techniques: Techniques, *, verbose: bool) -> Below:
     out = attempt.outcome is Outcome.ESCAPED
     below: list[Line] = []
-    disagreement = remarkable(attempt, words)
+    disagreement = remarkable(attempt, techniques, words)
     if disagreement:
         below.append(line((disagreement, "escapable" if out else "unknown"), indent=4))
     if out or verbose:
         below.append(line((one_line(attempt.title), "dim"), indent=4))
     if out and attempt.proved_by:
         below.append(line(words("drill.proof", proof=proof(attempt, words)), indent=4))
-    below += [line((text, "dim"), indent=4) for text in remarks(attempt, words)]
+    below += [line((text, "dim"), indent=4) for text in remarks(attempt, techniques, words)]
     if out:
         closing = fixes(attempt, techniques)
         below += [
@@ -114,25 +115,25 @@ def _single(attempt: Attempt, words: Words, techniques: Techniques, *, verbose: 
         ]
     if verbose:
         below += _steps(attempt, words)
-    return (*_cells(one_line(attempt.technique), attempt, words),), below
+    return (*_cells(one_line(attempt.technique), attempt, words, techniques),), below
 
 
-def _cells(first: str, attempt: Attempt, words: Words) -> Row:
+def _cells(first: str, attempt: Attempt, words: Words, techniques: Techniques) -> Row:
     truth = attempt.predicted.word if attempt.predicted is not None else "dim"
+    style = "contained"
+    if attempt.outcome is Outcome.ESCAPED:
+        style = "escapable" if leads_out(attempt, techniques) else "unknown"
     return (
         (first, "id"),
         (predicted(attempt, words), truth),
-        (
-            words(f"drill.outcome.{attempt.outcome.name}"),
-            "escapable" if attempt.outcome is Outcome.ESCAPED else "contained",
-        ),
+        (outcome(attempt, techniques, words), style),
         (blocked_by(attempt, words), ""),
         (detected(attempt, words), ""),
     )
 
 
-def _group(group: tuple[Attempt, ...], words: Words, width: int) -> Below:
-    cells = _cells(words("drill.group", count=len(group)), group[0], words)
+def _group(group: tuple[Attempt, ...], words: Words, techniques: Techniques, width: int) -> Below:
+    cells = _cells(words("drill.group", count=len(group)), group[0], words, techniques)
     return ((cells[0][0], ""), *cells[1:]), list(_ids([one_line(each.technique) for each in group], width, indent=4))
 
 

@@ -29,21 +29,33 @@ class Mark(Enum):
 
     MISSED = "missed"
     ESCAPED = "escaped"
+    WORKED = "worked, but leads no further by itself"
     FALSE_YES = "predicted, but stopped"
-    OPEN = "blocked, nothing certain was predicted"
+    UNSURE = "blocked, nothing certain was predicted"
     AGREED = "blocked, as predicted"
     NOT_ATTEMPTED = "not attempted"
 
 
-def mark(attempt: Attempt) -> Mark:
+def leads_out(attempt: Attempt, techniques: Techniques) -> bool:
+    """Tell whether a technique that works reaches something of the host, and not only opens others or widens a surface.
+
+    One that is not in the catalogue counts as a way out.
+    """
+    known = techniques.get(attempt.technique)
+    return known is None or any(change.fact.subject == "reach" for change in known.gives)
+
+
+def mark(attempt: Attempt, techniques: Techniques) -> Mark:
     """Compare prediction and outcome of one attempt."""
     if attempt.outcome is Outcome.NOT_ATTEMPTED:
         return Mark.NOT_ATTEMPTED
     if attempt.outcome is Outcome.ESCAPED:
-        return Mark.MISSED if attempt.predicted is NO else Mark.ESCAPED
+        if attempt.predicted is NO:
+            return Mark.MISSED
+        return Mark.ESCAPED if leads_out(attempt, techniques) else Mark.WORKED
     if attempt.predicted is YES:
         return Mark.FALSE_YES
-    return Mark.AGREED if attempt.predicted is NO else Mark.OPEN
+    return Mark.AGREED if attempt.predicted is NO else Mark.UNSURE
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +74,22 @@ class Board:
     not_attempted: tuple[tuple[str, tuple[Attempt, ...]], ...]
 
 
-def board(exercise: Exercise) -> Board:
+def board(exercise: Exercise, techniques: Techniques) -> Board:
     """Sort the attempts of an exercise."""
-    order = {each: number for number, each in enumerate(Mark)}
-    apart = {Mark.AGREED, Mark.NOT_ATTEMPTED}
-    rows = sorted(
-        (each for each in exercise.attempts if mark(each) not in apart or (mark(each) is Mark.AGREED and each.reason)),
-        key=lambda each: order[mark(each)],
-    )
+    order = list(Mark)
+    rows: list[tuple[int, Attempt]] = []
     agreed: dict[tuple[object, ...], list[Attempt]] = {}
     skipped: dict[str, list[Attempt]] = {}
     for each in exercise.attempts:
-        if mark(each) is Mark.AGREED and not each.reason:
+        found = mark(each, techniques)
+        if found is Mark.AGREED and not each.reason:
             agreed.setdefault((frozenset(each.blocked_by), each.together, each.detected), []).append(each)
-        elif mark(each) is Mark.NOT_ATTEMPTED:
+        elif found is Mark.NOT_ATTEMPTED:
             skipped.setdefault(each.reason, []).append(each)
+        else:
+            rows.append((order.index(found), each))
     return Board(
-        tuple(rows),
+        tuple(each for _, each in sorted(rows, key=lambda pair: pair[0])),
         tuple(sorted(map(tuple, agreed.values()), key=lambda group: -len(group))),
         tuple(sorted(((reason, tuple(group)) for reason, group in skipped.items()), key=lambda pair: -len(pair[1]))),
     )
@@ -98,14 +109,20 @@ def _every(exercises: Iterable[Exercise]) -> Iterable[Attempt]:
     return chain.from_iterable(exercise.attempts for exercise in exercises)
 
 
-def escaped(exercises: Iterable[Exercise]) -> list[Attempt]:
-    """Return the attempts that escaped."""
+def worked(exercises: Iterable[Exercise]) -> list[Attempt]:
+    """Return the attempts that worked, wherever they lead."""
     return [each for each in _every(exercises) if each.outcome is Outcome.ESCAPED]
 
 
-def predicted_untried(exercises: Iterable[Exercise]) -> list[Attempt]:
+def escaped(exercises: Iterable[Exercise], techniques: Techniques) -> list[Attempt]:
+    """Return the attempts that worked and lead out."""
+    return [each for each in worked(exercises) if leads_out(each, techniques)]
+
+
+def predicted_untried(exercises: Iterable[Exercise], techniques: Techniques) -> list[Attempt]:
     """Return the ways out that the scan calls open and that were not tried."""
-    return [each for each in _every(exercises) if each.outcome is Outcome.NOT_ATTEMPTED and each.predicted is YES]
+    skipped = (each for each in _every(exercises) if each.outcome is Outcome.NOT_ATTEMPTED)
+    return [each for each in skipped if each.predicted is YES and leads_out(each, techniques)]
 
 
 def surface_only(attempts: Iterable[Attempt]) -> int:
@@ -114,8 +131,8 @@ def surface_only(attempts: Iterable[Attempt]) -> int:
 
 
 def not_predicted(control: Exercise) -> list[Attempt]:
-    """Return what escaped from a control although the scan did not say yes: nothing may."""
-    return [each for each in escaped([control]) if each.predicted is not YES]
+    """Return what worked on a control although the scan did not say yes: nothing may."""
+    return [each for each in worked([control]) if each.predicted is not YES]
 
 
 def tally(report: DrillReport) -> Tally:
@@ -126,34 +143,36 @@ def tally(report: DrillReport) -> Tally:
     return counted
 
 
-def verdict(report: DrillReport) -> Verdict:
+def verdict(report: DrillReport, techniques: Techniques) -> Verdict:
     """Sum up what the drill says about its targets.
 
     A target that was not tried to the end never counts as held, nor one with a predicted way out that was not tried.
     """
-    if escaped(report.exercises):
+    if escaped(report.exercises, techniques):
         return Verdict.ESCAPED
     if not made(report.exercises):
         return Verdict.NOTHING
-    if report.stopped or predicted_untried(report.exercises):
+    if report.stopped or predicted_untried(report.exercises, techniques):
         return Verdict.INCOMPLETE
     if any(each.trouble or not made([each]) for each in report.exercises):
         return Verdict.INCOMPLETE
     return Verdict.HELD
 
 
-def summary(report: DrillReport) -> dict[str, object]:
+def summary(report: DrillReport, techniques: Techniques) -> dict[str, object]:
     """Count everything, for programs. ``controls_held`` is null where a control was not tried."""
     counted = tally(report)
     attempts = list(_every(report.exercises))
+    out = escaped(report.exercises, techniques)
     return {
-        "verdict": verdict(report).name.lower(),
+        "verdict": verdict(report, techniques).name.lower(),
         "targets": len(report.exercises),
         "attempts": len(made(report.exercises)),
-        "escaped": len(escaped(report.exercises)),
-        "surface_only": surface_only(escaped(report.exercises)),
+        "escaped": len(out),
+        "surface_only": surface_only(out),
+        "worked_only": len(worked(report.exercises)) - len(out),
         "not_attempted": len(attempts) - len(made(report.exercises)),
-        "predicted_untried": len(predicted_untried(report.exercises)),
+        "predicted_untried": len(predicted_untried(report.exercises, techniques)),
         "predictions": {
             "right_yes": counted.right_yes,
             "right_no": counted.right_no,

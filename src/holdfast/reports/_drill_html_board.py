@@ -12,6 +12,7 @@ from holdfast.reports._drill_replica import settings
 from holdfast.reports._drill_told import (
     blocked_by,
     detected,
+    outcome,
     proof,
     remarkable,
     remarks,
@@ -21,7 +22,7 @@ from holdfast.reports._drill_told import (
 from holdfast.reports._html_text import arrow, listed, safe, truth_badge
 from holdfast.reports._words import Words
 
-_COLOURS = {Mark.MISSED: "yes", Mark.ESCAPED: "yes", Mark.FALSE_YES: "unknown"}
+_COLOURS = {Mark.MISSED: "yes", Mark.ESCAPED: "yes", Mark.WORKED: "unknown", Mark.FALSE_YES: "unknown"}
 
 
 def scoreboard(exercise: Exercise, words: Words, techniques: Techniques) -> str:
@@ -32,7 +33,7 @@ def scoreboard(exercise: Exercise, words: Words, techniques: Techniques) -> str:
         words: The language.
         techniques: For what ends a way out.
     """
-    sorted_ = board(exercise)
+    sorted_ = board(exercise, techniques)
     agreed = list(chain.from_iterable(sorted_.agreed))
     parts = []
     if trouble(exercise, words):
@@ -82,9 +83,9 @@ def _table(caption: str, attempts: Iterable[Attempt], words: Words, techniques: 
 
 
 def _rows(attempt: Attempt, words: Words, techniques: Techniques) -> str:
-    colour = _COLOURS.get(mark(attempt), "no")
+    colour = _COLOURS.get(mark(attempt, techniques), "no")
     blank = words("drill.blank")
-    said = words(f"drill.outcome.{attempt.outcome.name}")
+    said = outcome(attempt, techniques, words)
     cells = (
         ("predicted", truth_badge(attempt.predicted, words) if attempt.predicted is not None else safe(blank)),
         ("attempted", f'<span class="badge small {colour}">{safe(said)}</span>'),
@@ -104,11 +105,12 @@ def _rows(attempt: Attempt, words: Words, techniques: Techniques) -> str:
 def _how(attempt: Attempt, words: Words, techniques: Techniques) -> str:
     out = attempt.outcome is Outcome.ESCAPED
     parts = []
-    if remarkable(attempt, words):
-        parts.append(f'<p class="said">{safe(remarkable(attempt, words), 0)}</p>')
+    disagreement = remarkable(attempt, techniques, words)
+    if disagreement:
+        parts.append(f'<p class="said">{safe(disagreement, 0)}</p>')
     if attempt.proved_by:
         parts.append(f"<p>{safe(words('drill.proof', proof=proof(attempt, words)))}</p>")
-    parts += [f"<p>{safe(text)}</p>" for text in remarks(attempt, words)]
+    parts += [f"<p>{safe(text)}</p>" for text in remarks(attempt, techniques, words)]
     closing = fixes(attempt, techniques) if out else []
     if closing:
         parts.append(f'<div class="fix"><b>{safe(words("drill.html.fix"))}</b>{listed(map(safe, closing))}</div>')

@@ -9,10 +9,12 @@ from math import isfinite
 from holdfast.model.drill import Attempt, DrillReport, Exercise, Outcome
 from holdfast.reports._drill_digest import (
     Mark,
+    Techniques,
     Verdict,
     escaped,
     held,
     layers,
+    leads_out,
     made,
     mark,
     not_predicted,
@@ -21,6 +23,7 @@ from holdfast.reports._drill_digest import (
     tally,
     verdict,
     without_prediction,
+    worked,
 )
 from holdfast.reports._plain import one_line
 from holdfast.reports._words import Words
@@ -92,11 +95,21 @@ def proof(attempt: Attempt, words: Words) -> str:
     return words(f"drill.proof.{attempt.proved_by.name}") if attempt.proved_by else ""
 
 
-def remarkable(attempt: Attempt, words: Words) -> str:
+def outcome(attempt: Attempt, techniques: Techniques, words: Words) -> str:
+    """Name what came of an attempt."""
+    return words(f"drill.outcome.{_outcome(attempt, techniques)}")
+
+
+def _outcome(attempt: Attempt, techniques: Techniques) -> str:
+    part = attempt.outcome is Outcome.ESCAPED and not leads_out(attempt, techniques)
+    return "WORKED" if part else attempt.outcome.name
+
+
+def remarkable(attempt: Attempt, techniques: Techniques, words: Words) -> str:
     """Say how prediction and outcome disagree; empty where they agree."""
-    found = mark(attempt)
+    found = mark(attempt, techniques)
     if found is Mark.MISSED:
-        return words("drill.missed")
+        return words("drill.missed", outcome=words(f"drill.missed.{_outcome(attempt, techniques)}"))
     if found is not Mark.FALSE_YES:
         return ""
     last = next((step for step in reversed(attempt.steps) if step.answer != "ok"), None)
@@ -105,10 +118,11 @@ def remarkable(attempt: Attempt, words: Words) -> str:
     return words("drill.false_yes.at", told=one_line(last.told or last.act), answer=one_line(last.answer))
 
 
-def remarks(attempt: Attempt, words: Words) -> list[str]:
+def remarks(attempt: Attempt, techniques: Techniques, words: Words) -> list[str]:
     """Return what else is to be said of an attempt that was made."""
-    once = attempt.outcome is Outcome.ESCAPED and not attempt.repeated
-    texts = [words("drill.once")] if once else []
+    texts = [words("drill.worked")] if _outcome(attempt, techniques) == "WORKED" else []
+    if attempt.outcome is Outcome.ESCAPED and not attempt.repeated:
+        texts.append(words("drill.once"))
     if attempt.reason:
         texts.append(words("drill.remark", text=one_line(attempt.reason)))
     return texts
@@ -133,7 +147,7 @@ def control_word(control: Exercise, words: Words) -> tuple[str, str]:
 
 def control_counts(control: Exercise, words: Words) -> str:
     """Count what was tried on a control and what came of it."""
-    out, wrong = len(escaped([control])), len(not_predicted(control))
+    out, wrong = len(worked([control])), len(not_predicted(control))
     if not made([control]):
         return words("drill.untried")
     parts = [words.counted("drill.attempts", len(made([control])))]
@@ -163,32 +177,42 @@ def tally_line(report: DrillReport, words: Words) -> str:
     return words("drill.tally.with_controls" if report.controls else "drill.tally", parts=", ".join(parts))
 
 
-def verdict_sentence(report: DrillReport, words: Words) -> str:
+def verdict_sentence(report: DrillReport, techniques: Techniques, words: Words) -> str:
     """Say in one sentence what the drill shows, and what stands against trusting it."""
-    return words("drill.verdict", sentence="; ".join(_verdict(report, words)))
+    return words(
+        "drill.verdict", sentence="; ".join((*_verdict(report, techniques, words), *_doubts(report, techniques, words)))
+    )
 
 
-def _verdict(report: DrillReport, words: Words) -> Iterator[str]:
-    found, tried = escaped(report.exercises), len(made(report.exercises))
-    kind = verdict(report)
+def _verdict(report: DrillReport, techniques: Techniques, words: Words) -> Iterator[str]:
+    found, tried = escaped(report.exercises, techniques), len(made(report.exercises))
+    part = len(worked(report.exercises)) - len(found)
+    kind = verdict(report, techniques)
     if kind is Verdict.ESCAPED:
         yield words.counted("drill.verdict.escaped", len(found), attempts=tried)
         if surface_only(found):
             yield words("drill.verdict.surface", count=surface_only(found))
     elif kind is Verdict.NOTHING:
         yield words("drill.verdict.nothing")
+    elif kind is Verdict.INCOMPLETE:
+        yield words.counted("drill.verdict.incomplete", tried)
     else:
-        yield words.counted("drill.verdict.held" if kind is Verdict.HELD else "drill.verdict.incomplete", tried)
+        yield words.counted("drill.verdict.none" if part else "drill.verdict.held", tried)
+    if part:
+        yield words.counted("drill.verdict.worked", part)
+
+
+def _doubts(report: DrillReport, techniques: Techniques, words: Words) -> Iterator[str]:
     counted = tally(report)
     if counted.missed:
         yield words("drill.verdict.missed", count=counted.missed)
     if counted.false_yes:
         yield words("drill.verdict.false", count=counted.false_yes)
-    yield from _untried(report, words)
+    yield from _untried(report, techniques, words)
     failed = sum(bool(not_predicted(control)) for control in report.controls)
     if failed:
         yield words.counted("drill.verdict.controls", failed)
-    elif held(report) is None and tried:
+    elif held(report) is None and made(report.exercises):
         yield words("drill.verdict.controls_untried" if report.controls else "drill.verdict.no_control")
     if report.changed or report.left:
         yield words("drill.verdict.unclean")
@@ -196,8 +220,8 @@ def _verdict(report: DrillReport, words: Words) -> Iterator[str]:
         yield words("drill.verdict.early")
 
 
-def _untried(report: DrillReport, words: Words) -> Iterator[str]:
-    skipped = len(predicted_untried(report.exercises))
+def _untried(report: DrillReport, techniques: Techniques, words: Words) -> Iterator[str]:
+    skipped = len(predicted_untried(report.exercises, techniques))
     if skipped:
         yield words.counted("drill.verdict.untried", skipped)
     lost = sum(bool(each.trouble) for each in report.exercises)
@@ -213,10 +237,12 @@ def trouble(exercise: Exercise, words: Words) -> str:
     return "" if made([exercise]) else words("drill.untried")
 
 
-def verdict_style(report: DrillReport) -> str:
+def verdict_style(report: DrillReport, techniques: Techniques) -> str:
     """Return the style of the sentence: good only where nothing at all stands against it."""
     counted = tally(report)
-    bad = verdict(report) is Verdict.ESCAPED or counted.missed or held(report) is False
+    kind = verdict(report, techniques)
+    bad = kind is Verdict.ESCAPED or counted.missed or held(report) is False
     if bad or report.changed or report.left:
         return "escapable"
-    return "contained" if verdict(report) is Verdict.HELD and held(report) and not report.stopped else "unknown"
+    doubt = kind is not Verdict.HELD or held(report) is None or worked(report.exercises)
+    return "unknown" if doubt else "contained"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from holdfast.model.drill import DrillReport, Exercise
-from holdfast.reports._drill_digest import Techniques, escaped, made, not_predicted, tally
+from holdfast.reports._drill_digest import Techniques, escaped, made, not_predicted, tally, worked
 from holdfast.reports._drill_html_board import scoreboard
 from holdfast.reports._drill_html_style import STYLE
 from holdfast.reports._drill_told import (
@@ -43,7 +43,7 @@ def render(report: DrillReport, *, techniques: Techniques | None = None, languag
 
 def _page(report: DrillReport, words: Words, techniques: Techniques) -> Iterator[str]:
     yield opened(words, title=words("drill.html.title"), skip=words("drill.html.skip"), target="targets", style=STYLE)
-    yield from _header(report, words)
+    yield from _header(report, words, techniques)
     yield "<main>\n"
     yield from _traces(report, words)
     yield f'<section>\n<h2 id="targets" tabindex="-1">{safe(words("drill.html.targets"))}</h2>\n'
@@ -63,17 +63,18 @@ def _page(report: DrillReport, words: Words, techniques: Techniques) -> Iterator
     yield closed(words, report.tool_version)
 
 
-def _header(report: DrillReport, words: Words) -> Iterator[str]:
-    counted, out = tally(report), len(escaped(report.exercises))
+def _header(report: DrillReport, words: Words, techniques: Techniques) -> Iterator[str]:
+    counted, out = tally(report), len(escaped(report.exercises, techniques))
     tiles = (
         ("escaped", "escapable", out),
         ("disagree", "unknown", len(counted.disagreements)),
-        ("blocked", "contained", len(made(report.exercises)) - out),
+        ("blocked", "contained", len(made(report.exercises)) - len(worked(report.exercises))),
     )
+    sentence, colour = verdict_sentence(report, techniques, words), verdict_style(report, techniques)
     yield (
         f"<header>\n<h1>{safe(words('drill.html.heading'))}</h1>\n"
         f'<p class="soft">{safe(head(report, words), 0)}</p>\n'
-        f'<p class="verdict {verdict_style(report)}">{safe(verdict_sentence(report, words), 0)}</p>\n<ul class="tiles">'
+        f'<p class="verdict {colour}">{safe(sentence, 0)}</p>\n<ul class="tiles">'
     )
     for name, colour, count in tiles:
         yield (

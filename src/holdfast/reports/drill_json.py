@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from holdfast.model.drill import DrillReport
 from holdfast.model.errors import NotUnderstood
-from holdfast.reports._drill_digest import summary
+from holdfast.reports._drill_digest import Techniques, summary
 from holdfast.reports._json_records import plain, record
 from holdfast.reports._json_text import encoded, write_list
 
@@ -21,11 +21,13 @@ SCHEMA_VERSION = "1.0"
 _MAJOR = SCHEMA_VERSION.partition(".")[0]
 
 
-def render(report: DrillReport) -> bytes:
+def render(report: DrillReport, *, techniques: Techniques | None = None) -> bytes:
     """Write a drill's results as JSON.
 
     Args:
         report: The results.
+        techniques: The catalogue by id, for the summary: what leads out by itself. Without it whatever worked counts as
+            an escape there. The results themselves do not depend on it.
 
     Returns:
         ASCII, one exercise a line, ended with a newline. Equal reports give equal bytes. Half of a surrogate pair,
@@ -40,7 +42,7 @@ def render(report: DrillReport) -> bytes:
         "schema_version": SCHEMA_VERSION,
         "tool": {"name": "holdfast", "version": whole.pop("tool_version")},
         **whole,
-        "summary": summary(report),
+        "summary": summary(report, techniques or {}),
     }
     pieces = [encoded(head)[:-1] + b',\n"exercises":[']
     write_list(exercises, pieces.append)

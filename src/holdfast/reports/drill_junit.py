@@ -1,8 +1,8 @@
 """A drill's results as JUnit XML, which every CI system shows: a suite for each target and control, a case an attempt.
 
-What escaped from a target is a failure. A control fails where something escaped that was not predicted. A replica that
-was lost is an error, and a machine that was not left as it was is a failure of a suite of its own: a drill that went
-wrong never looks green.
+What escaped from a target is a failure, and what worked there although the scan said no. A control fails where
+something worked that was not predicted. A replica that was lost is an error, and a machine that was not left as it was
+is a failure of a suite of its own: a drill that went wrong never looks green.
 
 Source:
     https://github.com/testmoapp/junitxml
@@ -16,7 +16,17 @@ from math import isfinite
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from holdfast.model.drill import Attempt, DrillReport, Exercise, Outcome
-from holdfast.reports._drill_digest import Mark, Techniques, Verdict, escaped, fixes, made, mark, not_predicted, verdict
+from holdfast.reports._drill_digest import (
+    Mark,
+    Techniques,
+    Verdict,
+    fixes,
+    leads_out,
+    made,
+    mark,
+    not_predicted,
+    verdict,
+)
 from holdfast.reports._drill_told import (
     blocked_by,
     detected,
@@ -53,7 +63,7 @@ def render(report: DrillReport, *, techniques: Techniques | None = None, languag
         _suite(_opened(root, report, exercise.name, exercise), exercise, words, techniques or {}, control=False)
     for control in report.controls:
         _suite(_opened(root, report, control.name, control), control, words, techniques or {}, control=True)
-    _machine(root, report, words)
+    _machine(root, report, words, techniques or {})
     _count(root, root.iter("testcase"))
     root.set("time", _seconds(report.seconds))
     indent(root)
@@ -62,7 +72,7 @@ def render(report: DrillReport, *, techniques: Techniques | None = None, languag
 
 
 def _suite(suite: Element, exercise: Exercise, words: Words, techniques: Techniques, *, control: bool) -> None:
-    wrong = not_predicted(exercise) if control else escaped([exercise])
+    wrong = not_predicted(exercise) if control else _failing(exercise, techniques)
     for attempt in exercise.attempts:
         case = _case(suite, exercise, attempt.technique, attempt.seconds)
         if attempt.outcome is Outcome.NOT_ATTEMPTED:
@@ -70,7 +80,7 @@ def _suite(suite: Element, exercise: Exercise, words: Words, techniques: Techniq
         elif attempt in wrong:
             _failure(case, attempt, words, techniques, control=control)
         else:
-            SubElement(case, "system-out").text = "\n".join(_about(attempt, words))
+            SubElement(case, "system-out").text = "\n".join(_about(attempt, words, techniques))
     if exercise.trouble:
         case = _case(suite, exercise, words("drill.junit.replica"), 0.0)
         SubElement(case, "error", message=_text(exercise.trouble), type="trouble")
@@ -79,6 +89,11 @@ def _suite(suite: Element, exercise: Exercise, words: Words, techniques: Techniq
         SubElement(case, "skipped", message=words("drill.untried"))
     _count(suite, suite.iter("testcase"))
     suite.set("time", _seconds(sum(attempt.seconds for attempt in exercise.attempts)))
+
+
+def _failing(exercise: Exercise, techniques: Techniques) -> list[Attempt]:
+    """Return what a target fails by: every way out, and whatever worked although the scan said no."""
+    return [each for each in exercise.attempts if mark(each, techniques) in {Mark.MISSED, Mark.ESCAPED}]
 
 
 def _opened(root: Element, report: DrillReport, name: str, exercise: Exercise | None) -> Element:
@@ -100,28 +115,27 @@ def _case(suite: Element, exercise: Exercise, name: str, seconds: float) -> Elem
 
 
 def _failure(case: Element, attempt: Attempt, words: Words, techniques: Techniques, *, control: bool) -> None:
-    evidence = proof(attempt, words)
-    if control:
-        message = words("drill.junit.control", proof=evidence or words("drill.junit.escaped.bare"))
-    else:
-        message = words("drill.junit.escaped", proof=evidence) if evidence else words("drill.junit.escaped.bare")
-    kind = "missed" if mark(attempt) is Mark.MISSED else "escaped"
+    worked = words(f"drill.missed.{'ESCAPED' if leads_out(attempt, techniques) else 'WORKED'}")
+    message = words("drill.junit.control" if control else "drill.junit.failure", outcome=worked)
+    if attempt.proved_by:
+        message = words("drill.junit.proof", message=message, proof=proof(attempt, words))
+    kind = "missed" if mark(attempt, techniques) is Mark.MISSED else "escaped"
     failure = SubElement(case, "failure", message=message, type=kind)
     closing = [words("drill.junit.fix", text=_text(text)) for text in fixes(attempt, techniques)]
-    failure.text = "\n".join([*_about(attempt, words), *closing])
+    failure.text = "\n".join([*_about(attempt, words, techniques), *closing])
 
 
-def _about(attempt: Attempt, words: Words) -> list[str]:
+def _about(attempt: Attempt, words: Words, techniques: Techniques) -> list[str]:
     """Tell an attempt in lines: prediction, proof or what blocked it, and every step."""
     out = attempt.outcome is Outcome.ESCAPED
     lines = [
         _text(attempt.title),
         words("drill.junit.predicted", truth=predicted(attempt, words)),
-        remarkable(attempt, words),
+        remarkable(attempt, techniques, words),
         words("drill.proof", proof=proof(attempt, words)) if attempt.proved_by else "",
         "" if out else words("drill.junit.blocked", layers=blocked_by(attempt, words)),
         words("drill.junit.detected", text=detected(attempt, words)) if attempt.detected else "",
-        *remarks(attempt, words),
+        *remarks(attempt, techniques, words),
         words("drill.way", way=_text(attempt.way)) if attempt.way else "",
     ]
     arrow = words("path.arrow")
@@ -132,7 +146,7 @@ def _about(attempt: Attempt, words: Words) -> list[str]:
     return [each for each in lines if each] + steps
 
 
-def _machine(root: Element, report: DrillReport, words: Words) -> None:
+def _machine(root: Element, report: DrillReport, words: Words, techniques: Techniques) -> None:
     """Say whether the drill left the machine as it was and came to its end."""
     name = words("drill.junit.machine")
     suite = _opened(root, report, name, None)
@@ -146,7 +160,7 @@ def _machine(root: Element, report: DrillReport, words: Words) -> None:
     case = SubElement(suite, "testcase", classname=name, name=words("drill.junit.machine.ended"), time=_seconds(0.0))
     if report.stopped:
         SubElement(case, "error", message=_text(report.stopped), type="stopped")
-    elif verdict(report) is Verdict.NOTHING:
+    elif verdict(report, techniques) is Verdict.NOTHING:
         SubElement(case, "skipped", message=words("drill.verdict.nothing"))
     if report.notes:
         SubElement(suite, "system-out").text = "\n".join(map(_text, report.notes))

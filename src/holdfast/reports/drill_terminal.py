@@ -61,7 +61,7 @@ def _lines(report: DrillReport, words: Words, techniques: Techniques, *, width: 
         _loud("drill.changed", report.changed, words),
         _loud("drill.left", report.left, words),
         (line((words("note", text=one_line(note)), "dim")) for note in report.notes),
-        _end(report, words),
+        _end(report, words, techniques),
     ):
         lines = list(part)
         if lines:
@@ -98,10 +98,10 @@ def _loud(title: str, entries: tuple[str, ...], words: Words) -> Iterator[Line]:
         yield line((one_line(entry), "unknown"), indent=2)
 
 
-def _end(report: DrillReport, words: Words) -> Iterator[Line]:
+def _end(report: DrillReport, words: Words, techniques: Techniques) -> Iterator[Line]:
     tally = tally_line(report, words)
     if tally:
         yield line(tally)
     if report.stopped:
         yield line((words("drill.stopped", text=one_line(report.stopped)), "unknown"))
-    yield line((verdict_sentence(report, words), verdict_style(report)))
+    yield line((verdict_sentence(report, techniques, words), verdict_style(report, techniques)))
