@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
 import re
@@ -367,6 +368,18 @@ def test_a_failed_build_leaves_nothing(here: Path, monkeypatch: pytest.MonkeyPat
     assert build.disk(quiet).folder.is_dir()
 
 
+def test_what_another_recipes_build_left_is_removed_and_a_build_at_work_is_not(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("left", "busy"):
+        (here / f"{name}.building/root").mkdir(parents=True)
+    monkeypatch.setattr(build, "_fill", made)
+    with (here / "busy.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        build.disk(quiet)
+    assert sorted(path.name for path in here.glob("*.building")) == ["busy.building"]
+
+
 def test_a_build_without_room_does_not_begin(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "FREE_MB", 1 << 40)
     monkeypatch.setattr(build, "_fill", made)
@@ -405,6 +418,24 @@ def test_a_run_without_time_is_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_payload_that_cannot_be_read_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLDFAST_VM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(boot, "need", lambda _: None)
+    missing = tmp_path / "missing"
+    with pytest.raises(Error) as caught:
+        boot.run(
+            build.Disk(tmp_path, {}),
+            FLAVOURS["plain"],
+            missing,
+            ["x"],
+            into=tmp_path / "o",
+            timeout_s=99,
+            progress=quiet,
+        )
+    assert caught.value.where == str(missing)
+    assert list(boot.runs().glob("run-*")) == []
+
+
 def test_a_command_dies_with_its_parent(tmp_path: Path) -> None:
     mark = tmp_path / "pid"
     code = (
@@ -420,6 +451,40 @@ def test_a_command_dies_with_its_parent(tmp_path: Path) -> None:
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
     assert gone(pid)
+
+
+@pytest.mark.root
+def test_all_that_a_contained_command_started_dies_with_its_parent(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from holdfast.drill.machine import command\n"
+        'script = \'mount -t tmpfs none "$1" || exit; setsid sh -c "sleep 60; : $1" & echo > "$1.up"; wait\'\n'
+        "command.run(['sh', '-c', script, 'sh', sys.argv[1]], Path(sys.argv[1] + '.log'), contained=True)"
+    )
+    folder = tmp_path / "mounted"
+    folder.mkdir()
+    with subprocess.Popen([sys.executable, "-c", code, str(folder)]) as child:
+        end = time.monotonic() + 20
+        while not (tmp_path / "mounted.up").exists() or len(started(folder)) < 2:
+            assert time.monotonic() < end, (tmp_path / "mounted.log").read_text()
+            time.sleep(0.05)
+        assert not folder.is_mount(), "it is mounted for the command only"
+        pids = started(folder)
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+    assert all(map(gone, pids))
+
+
+def started(folder: Path) -> list[int]:
+    """List the shells that bear a folder in their arguments."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if words.startswith(b"sh\0") and str(folder).encode() in words:
+            found.append(int(path.parent.name))
+    return found
 
 
 def gone(pid: int) -> bool:

@@ -160,7 +160,7 @@ def test_the_machine_ends_with_the_process_that_started_it(tmp_path: Path, end: 
     while machines(tmp_path):
         assert time.monotonic() < limit
         time.sleep(0.1)
-    with scratch.folder(build.cache() / "runs"):
+    with scratch.folder(boot.runs()):
         assert owners().count(child.pid) == 0
         assert owners().count(os.getpid()) == 1
 
@@ -172,7 +172,7 @@ def names(folder: Path) -> set[str]:
 
 def owners() -> list[int]:
     """List the processes whose run folders are there."""
-    return [int(path.read_text() or "0") for path in (build.cache() / "runs").glob("run-*/owner")]
+    return [int(path.read_text() or "0") for path in boot.runs().glob("run-*/owner")]
 
 
 def machines(folder: Path) -> list[int]:

@@ -92,15 +92,14 @@ def run(  # noqa: PLR0913 - each of them is the caller's to say
         Usage: The time is too short.
         NotReachable: qemu is missing.
         Failed: The machine did not boot, fell, or ran out of time; the console's last lines are quoted.
-        Error: The disk is full.
+        Error: The disk is full, or a file cannot be read or written.
     """
     if timeout_s < LEAST_S:
         raise Usage(f"A run of the virtual machine takes {LEAST_S} seconds at least", where=f"{timeout_s:g} seconds")
     need({"qemu-system-x86_64": "qemu-system-x86", "setpriv": "util-linux"})
-    logs = into / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
     try:
-        with scratch.folder(cache() / "runs") as folder:
+        (into / "logs").mkdir(parents=True, exist_ok=True)
+        with scratch.folder(runs()) as folder:
             files = carry.job(flavour, command, round(timeout_s - RETURN_S))
             carry.pack(payload, files, folder / "in")
             carry.blank(folder / "out")
@@ -109,7 +108,12 @@ def run(  # noqa: PLR0913 - each of them is the caller's to say
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise full(cache()) from error
-        raise
+        raise Error(f"The virtual machine could not be run: {error.strerror}", str(error.filename or "")) from error
+
+
+def runs() -> Path:
+    """Return where the folders of this user's runs lie while they last."""
+    return cache() / f"runs-{os.geteuid()}"
 
 
 def arguments(disk: Disk, flavour: Flavour, folder: Path, console: Path) -> list[str]:
@@ -136,8 +140,8 @@ def arguments(disk: Disk, flavour: Flavour, folder: Path, console: Path) -> list
         f"lsm={','.join(flavour.security_modules)}",
         *flavour.arguments,
     ]
-    kept = f"file={_quoted(disk.image)},if=virtio,format=raw,snapshot=on"
-    plain = "if=virtio,format=raw,cache=unsafe"
+    kept = f"file={_quoted(disk.image)},if=virtio,format=raw,snapshot=on,werror=report"
+    plain = "if=virtio,format=raw,cache=unsafe,werror=report"
     series = disk.folder / flavour.kernel
     return [
         *("qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", PROCESSOR, "-smp", str(PROCESSORS)),
@@ -245,6 +249,9 @@ class _Run:
             self.trouble = self.trouble or "could not write its disk; the disk of this machine may be full"
         if "Kernel panic" in said:
             self.trouble = f"fell with a kernel panic; its last stage: {self.stage}"
+            # What follows the line is a list of calls, which says less than what came before it.
+            before, panic, after = said.partition("Kernel panic")
+            said = before + panic + after.partition("\n")[0]
         qemu = (self.folder / "qemu").read_text(encoding="utf-8", errors="replace")
         quoted = last_lines(f"{said}\n{qemu}")
         return Failed(

@@ -9,7 +9,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,6 +119,7 @@ def disk(progress: Progress) -> Disk:
             found = cached()  # another build may have ended while this one waited
             if found:
                 return found
+            _tidy(target.parent)
             _remove(work)
             _remove(target)
             if shutil.disk_usage(target.parent).free < FREE_MB << 20:
@@ -153,6 +154,14 @@ def _alone(path: Path, progress: Progress) -> Iterator[None]:
                 told = True
                 time.sleep(1)
         yield
+
+
+def _tidy(parent: Path) -> None:
+    """Remove what interrupted builds of other recipes left; a build that is at work holds its lock."""
+    for left in parent.glob("*.building"):
+        with left.with_suffix(".lock").open("ab") as lock, suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _remove(left)
 
 
 def _remove(folder: Path) -> None:

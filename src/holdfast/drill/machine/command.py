@@ -76,17 +76,25 @@ def run(argv: Sequence[str], log: Path, *, env: Iterable[tuple[str, str]] = (), 
     variables = {**os.environ, "PATH": path(), "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive", **dict(env)}
     with log.open("ab") as err:
         begin = err.tell()
-        done = subprocess.run(  # noqa: S603 - fixed programs, arguments from the recipe
-            words, stdout=subprocess.PIPE, stderr=err, stdin=subprocess.DEVNULL, env=variables, check=False
+        process = subprocess.Popen(  # noqa: S603 - fixed programs, arguments from the recipe
+            words, stdout=subprocess.PIPE, stderr=err, stdin=subprocess.DEVNULL, env=variables
         )
-    out = done.stdout.decode(errors="replace")
-    if done.returncode:
+        with process:
+            try:
+                data, _ = process.communicate()
+            except BaseException:
+                process.kill()
+                # All that were started hold the pipe; it ends when the last of them has.
+                process.communicate()
+                raise
+    out = data.decode(errors="replace")
+    if process.returncode:
         with log.open("rb") as file:
             file.seek(begin)
             said = out + file.read().decode(errors="replace")
         if "No space left on device" in said:
             raise full(log.parent)
-        raise Error(f"{argv[0]} failed with {done.returncode}:\n{last_lines(said)}", where=" ".join(argv[:4]))
+        raise Error(f"{argv[0]} failed with {process.returncode}:\n{last_lines(said)}", where=" ".join(argv[:4]))
     return out
 
 
