@@ -186,6 +186,7 @@ ATTEMPT = ("exercises", 0, "attempts", 0)
         (("exercises", 0, "replica"), None, "expected an object, found None"),
         (("exercises", 0, "replica", "sysctls"), [["a"]], "expected a list of 2, found ['a']"),
         (("exercises", 0, "replica", "user_map"), [[0, 1.5, 2]], "expected a whole number, found 1.5"),
+        (("exercises", 0, "replica", "user_map"), [[True, 0, 1]], "expected a whole number, found True"),
         (("exercises", 0, "replica", "namespaces"), [["pid"]], "expected text"),
         (("tool",), "holdfast", "expected text, found None"),
         (("schema_version",), "2.0", "these results have version '2.0', and this program reads 1"),

@@ -120,6 +120,8 @@ def test_what_was_not_attempted_is_summed_up_by_reason():
     out = plain(DrillReport((replace(CACHE, attempts=(*FORTY[:1], *skipped, NOT_TRIED)),)))
     assert "  not attempted: 4\n    it changes a setting of the whole machine; run it with --vm (4)\n" in out
     assert "      t0, t1, t2, core-pattern (predicted yes)\n" in out
+    plainly = replace(NOT_TRIED, reason="", drill_class=DrillClass.D3)
+    assert "    no reason was given (1)\n" in plain(DrillReport((replace(CACHE, attempts=(plainly,)),)))
     never = replace(NOT_TRIED, reason="", drill_class=DrillClass.D0)
     mixed = replace(NOT_TRIED, reason="", drill_class=DrillClass.D1)
     assert "    no reason was given (2)\n" in plain(DrillReport((replace(CACHE, attempts=(never, mixed)),)))

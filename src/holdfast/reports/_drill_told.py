@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from math import isfinite
 
 from holdfast.model.drill import Attempt, DrillReport, Exercise, Outcome
+from holdfast.model.technique import DrillClass
 from holdfast.reports._drill_digest import (
     Mark,
     Techniques,
@@ -129,11 +130,12 @@ def remarks(attempt: Attempt, techniques: Techniques, words: Words) -> list[str]
 
 
 def why_not(reason: str, group: tuple[Attempt, ...], words: Words) -> str:
-    """Say why attempts were not made; where no reason was noted, how far they could go at most."""
+    """Say why attempts were not made; where no reason was noted, their class may be one."""
     if reason:
         return one_line(reason)
     classes = {attempt.drill_class for attempt in group}
-    return words(f"drill.class.{classes.pop().name}" if len(classes) == 1 else "drill.no_reason")
+    known = classes in ({DrillClass.D0}, {DrillClass.D2})
+    return words(f"drill.class.{classes.pop().name}" if known else "drill.no_reason")
 
 
 def control_word(control: Exercise, words: Words) -> tuple[str, str]:
