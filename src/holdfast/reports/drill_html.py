@@ -32,7 +32,8 @@ def render(report: DrillReport, *, techniques: Techniques | None = None, languag
 
     Args:
         report: The results.
-        techniques: The catalogue by id, for the changes that end a way out; without it none is named.
+        techniques: The catalogue by id, for the changes that end a way out and for what is none by itself. Without it
+            no change is named, and whatever worked counts as an escape.
         language: Tag of a table in ``_words``.
 
     Returns:

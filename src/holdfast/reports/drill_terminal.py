@@ -41,7 +41,8 @@ def render(  # noqa: PLR0913 - each is one choice of the reader
         colour: Write SGR colour sequences.
         width: Columns to wrap at; 0 does not wrap, which is right for a pipe.
         verbose: Show every attempt with every step and the kernel's answer, on controls too.
-        techniques: The catalogue by id, for the change that ends a way out; without it none is named.
+        techniques: The catalogue by id, for the changes that end a way out and for what is none by itself. Without it
+            no change is named, and whatever worked counts as an escape.
         language: Tag of a table in ``_words``.
 
     Returns:
