@@ -8,13 +8,14 @@ folder is locked while it is worked on, every undoing looks first, and the journ
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.drill import remove, run_folder, undo, undo_engine
-from holdfast.drill.journal import FILE, Entry, Journal, Owner, boot_id, mark_done, pid_namespace, read, started
+from holdfast.drill.journal import FILE, Entry, Journal, Kind, Owner, boot_id, mark_done, pid_namespace, read, started
 from holdfast.drill.undo_engine import Stays
 from holdfast.model.errors import Error, NotPermitted, NotReachable, Unsafe
 
@@ -159,8 +160,24 @@ def _over(owner: Owner, now: float) -> bool:
     return owner.namespace == pid_namespace() and (not owner.start or started(owner.pid) != owner.start)
 
 
+def _asked_for(run: str, entries: tuple[Entry, ...]) -> Iterator[Removed]:
+    """Remove containers that no journal names: those that a replica asked an engine for."""
+    engines = {
+        (str(entry.facts["engine"]), str(entry.facts.get("address", "")))
+        for entry in entries
+        if entry.kind in {Kind.CONTAINER, Kind.IMAGE}
+    }
+    for engine, address in sorted(engines):
+        # An engine that does not answer is reported with the entry that names it.
+        with contextlib.suppress(Stays):
+            for name in undo_engine.labelled(run, engine, address):
+                if undo_engine.container(run, engine, name, address):
+                    yield Removed(run, f"container {engine} {name[:12]}")
+
+
 def _undone(above: int, handle: int, scene: undo.Scene, entries: tuple[Entry, ...]) -> Iterator[Removed | Left]:
     whole = True
+    yield from _asked_for(scene.run, entries)
     for entry in reversed(entries):
         what = f"{entry.kind} {' '.join(str(value) for value in entry.facts.values())}"
         try:

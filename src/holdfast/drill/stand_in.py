@@ -61,13 +61,16 @@ class StandIn:
 
         Returns:
             A folder, a file or a listening socket below the tree. Below a folder stand the entries that the host has
-            there, two levels deep, and those that techniques use.
+            there, two levels deep, those that techniques use, and a home.
 
         Raises:
             Unsafe: The path is a view of the kernel, such as /proc, or not absolute.
             NotReachable: It cannot be made.
         """
-        path = os.path.realpath(host_path)
+        try:
+            path = os.path.realpath(host_path)
+        except OSError as error:
+            raise NotReachable(f"A link cannot be followed: {error.strerror}", host_path) from error
         if not host_path.startswith("/"):
             raise Unsafe("A host path is absolute", host_path)
         if any(path == top or path.startswith(f"{top}/") for top in stand_in_paths.PSEUDO):
@@ -145,6 +148,9 @@ class StandIn:
     def _known(self, path: str, known: str, pattern: str) -> None:
         real = os.path.realpath(known) if os.path.lexists(known) else known
         below = path.rstrip("/") + "/"
+        if not os.path.lexists(known) and not known.startswith("/home/"):
+            # What the host has not, nobody on it would act on: an attempt there must not look like a success.
+            return
         if real != path and not real.startswith(below):
             return
         # A link or a file of the host's stands on the way: then what lies behind it is not below this path.

@@ -7,6 +7,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from holdfast.drill import run_folder
+
 LABEL = "holdfast.drill"
 """Its value is the id of the run."""
 EXPIRES = "holdfast.expires"
@@ -70,6 +72,16 @@ def container(run: str, engine: str, name: str, address: str = "") -> bool:
     if (label := asked(look)) is not None and label.strip() == run:
         raise Stays("the engine says it removed the container, and it is still there")
     return True
+
+
+def labelled(run: str, engine: str, address: str = "") -> list[str]:
+    """List the containers that carry a run's label, whoever made them: a replica may ask the engine for some.
+
+    Raises:
+        Stays: The engine does not answer.
+    """
+    words = ("ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={LABEL}={run}")
+    return (asked(command(engine, address, *words)) or "").split()
 
 
 def image(run: str, engine: str, name: str, address: str = "") -> bool:
@@ -152,7 +164,7 @@ def expired(now: float, known: frozenset[str], engines: tuple[str, ...]) -> list
             continue
         for fields in map(str.split, lines.splitlines()):
             over = len(fields) == 3 and fields[2].isdecimal() and float(fields[2]) < now
-            if over and fields[1] not in known:
+            if over and run_folder.NAME.fullmatch(fields[1]) and fields[1] not in known:
                 found.append((engine, fields[0], fields[1]))
     return found
 
