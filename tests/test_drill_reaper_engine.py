@@ -138,6 +138,36 @@ def test_labelled_containers_without_a_run_folder_go_when_their_time_is_over(arc
 
 
 @pytest.mark.root
+def test_podman_has_other_words_and_the_same_end(archive: Path) -> None:
+    run, past = new_id(), int(time.time()) - 365 * 86400
+
+    def podman(*words: str) -> str:
+        return subprocess.run(["podman", *words], capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+
+    journal = Journal.open(run, 60)
+    image = f"localhost/holdfast-drill:{run}"
+    journal.will("image", engine="podman", name=image)
+    podman("import", "--change", f"LABEL {LABEL}={run}", str(archive), image)
+    stray = new_id()
+    try:
+        labels = ("--label", f"{LABEL}={stray}", "--label", f"{EXPIRES}={past}")
+        podman("create", "--network", "none", "--name", f"{run}-over", *labels, image, "/bin/busybox", "true")
+        (done,) = reaper.reap(past + 86400, engines=("podman",))
+        assert isinstance(done, Removed)
+        assert (done.run, done.what.split()[:2]) == (stray, ["container", "podman"])
+        journal.will("container", engine="podman", name=f"{run}-1")
+        podman("create", "--network", "none", "--name", f"{run}-1", "--label", f"{LABEL}={run}", image, "true")
+        kinds = [entry.what.split()[0] for entry in reaper.finish(journal) if isinstance(entry, Removed)]
+        assert kinds == ["container", "image", "folder"]
+        assert podman("ps", "--all", "--quiet", "--filter", f"label={LABEL}={run}") == ""
+    finally:
+        found = podman("ps", "--all", "--quiet", "--filter", f"label={LABEL}={run}").split()
+        if found:
+            podman("rm", "--force", *found)
+        subprocess.run(["podman", "rmi", "--force", image], capture_output=True, timeout=60, check=False)
+
+
+@pytest.mark.root
 @pytest.mark.parametrize("runtime", ["runc", "runsc"])
 def test_a_container_of_an_oci_runtime_goes(run: str, tmp_path: Path, runtime: str) -> None:
     bundle, root, name = tmp_path / "bundle", tmp_path / "root", f"holdfast-{run}"

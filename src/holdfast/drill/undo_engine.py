@@ -157,17 +157,17 @@ def expired(now: float, known: frozenset[str], engines: tuple[str, ...]) -> list
         # The first call of podman makes its storage; where there is none there are no containers.
         if engine == "podman" and not any(Path(path).expanduser().exists() for path in _STORAGE):
             continue
-        shown = f'{{{{.ID}}}} {{{{.Label "{LABEL}"}}}} {{{{.Label "{EXPIRES}"}}}}'
         try:
-            lines = asked([engine, "ps", "--all", "--filter", f"label={LABEL}", "--format", shown], 20) or ""
+            for number in (asked([engine, "ps", "--all", "--quiet", "--filter", f"label={LABEL}"], 20) or "").split():
+                shown = f"{_label('.Config.Labels')} {_label('.Config.Labels', EXPIRES)}"
+                labels = (asked([engine, "container", "inspect", "--format", shown, "--", number], 20) or "").split()
+                over = len(labels) == 2 and labels[1].isdecimal() and float(labels[1]) < now
+                if over and run_folder.NAME.fullmatch(labels[0]) and labels[0] not in known:
+                    found.append((engine, number, labels[0]))
         except Stays:
             continue
-        for fields in map(str.split, lines.splitlines()):
-            over = len(fields) == 3 and fields[2].isdecimal() and float(fields[2]) < now
-            if over and run_folder.NAME.fullmatch(fields[1]) and fields[1] not in known:
-                found.append((engine, fields[0], fields[1]))
     return found
 
 
-def _label(labels: str) -> str:
-    return f'{{{{index {labels} "{LABEL}"}}}}'
+def _label(labels: str, name: str = LABEL) -> str:
+    return f'{{{{index {labels} "{name}"}}}}'
