@@ -124,6 +124,46 @@ def test_a_command_that_never_ends_is_ended_and_its_files_come_back(disk: build.
     assert (caught.value.out / "partial").read_text() == "partial\n"
 
 
+def test_an_engine_that_does_not_start_is_said_and_its_logs_come_back(disk: build.Disk, tmp_path: Path) -> None:
+    broken = dataclasses.replace(FLAVOURS["podman"], engine="none")  # type: ignore[arg-type]
+    folder = program(tmp_path / "in", "true")
+    with pytest.raises(boot.Failed, match="the engine did not start") as caught:
+        boot.run(disk, broken, folder, ["true"], into=tmp_path / "out", timeout_s=LIMIT_S, progress=print)
+    assert "Linux" in (caught.value.out / "logs/kernel").read_text()
+
+
+FULL = """
+mount -t tmpfs -o size=60m none "$1" && ln -s "$2" "$1" && exec "$3" -c '
+import sys; from pathlib import Path
+from holdfast.drill.machine import boot, build
+from holdfast.drill.machine.flavours import FLAVOURS
+try:
+    boot.run(build.disk(print), FLAVOURS["podman"], Path(sys.argv[1]), ["sh", "run.sh"], into=Path(sys.argv[2]),
+             timeout_s=200, progress=print)
+except boot.Failed as error:
+    print("error:", error)
+print(list(boot.runs().glob("run-*")))
+' "$4" "$5"
+"""
+
+
+@pytest.mark.root
+def test_a_full_disk_is_said(disk: build.Disk, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    folder = program(tmp_path / "in", "dd if=/dev/zero of=/big bs=1M count=100; sync; echo > out/after")
+    words = [str(small), str(disk.folder), sys.executable, str(folder), str(tmp_path / "out")]
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", FULL, "sh", *words],
+        env={**os.environ, "HOLDFAST_VM_CACHE": str(small)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "error: The virtual machine podman: could not write its disk" in done.stdout, done.stdout + done.stderr
+    assert done.stdout.endswith("[]\n"), "nothing is left"
+
+
 def test_a_guest_that_hangs_is_ended(disk: build.Disk, tmp_path: Path) -> None:
     # The first process of the guest stops, so that nobody is left who could end the command in time.
     stuck = dataclasses.replace(FLAVOURS["podman"], arguments=("rdinit=/bin/busybox", "--", "sleep", "100000"))

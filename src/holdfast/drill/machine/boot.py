@@ -30,6 +30,13 @@ RETURN_S = 20
 """What is kept of the time for the way back of the results."""
 
 
+_LONGEST = 1000
+"""Characters of one line of the guest that are passed on."""
+
+_NO_ROOM = "I/O error, dev vd"
+"""What the guest's kernel says when qemu could not write. What came of the run is then worth nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a run ended.
@@ -189,8 +196,9 @@ class _Run:
             if process.stdout:
                 process.stdout.close()
         whole = carry.unpack(self.folder / "out", self.into)
-        if self.code is None or self.trouble or not whole:
-            raise self._failed()
+        said = self._said()
+        if self.code is None or self.trouble or not whole or _NO_ROOM in said:
+            raise self._failed(said)
         return Outcome(self.code, self.into, time.monotonic() - self.begin)
 
     def _start(self, disk: Disk) -> subprocess.Popen[bytes]:
@@ -226,7 +234,9 @@ class _Run:
                 yield from (line.decode(errors="replace") for line in lines)
 
     def _hear(self, line: str) -> None:
-        kind, _, words = line.strip().partition(" ")
+        # The guest is a host that was broken into, perhaps: its words may not reach a terminal as they are.
+        plain = "".join(one if one.isprintable() else " " for one in line[:_LONGEST])
+        kind, _, words = plain.strip().partition(" ")
         passed = f"{time.monotonic() - self.begin:.0f} s"
         if kind == "booted":
             self.progress(f"{self.flavour.name}: Linux {words} is up ({passed})")
@@ -240,13 +250,15 @@ class _Run:
         elif kind == "end" and words.isdecimal():
             self.code = int(words)
 
-    def _failed(self) -> Failed:
+    def _said(self) -> str:
         try:
-            said = self.console.read_text(encoding="utf-8", errors="replace")
+            return self.console.read_text(encoding="utf-8", errors="replace")
         except OSError:
-            said = ""
-        if "No space left on device" in said or "I/O error, dev vda" in said:
-            self.trouble = self.trouble or "could not write its disk; the disk of this machine may be full"
+            return ""
+
+    def _failed(self, said: str) -> Failed:
+        if _NO_ROOM in said:
+            self.trouble = "could not write its disk; the disk of this machine may be full"
         if "Kernel panic" in said:
             self.trouble = f"fell with a kernel panic; its last stage: {self.stage}"
             # What follows the line is a list of calls, which says less than what came before it.
