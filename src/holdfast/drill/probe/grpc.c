@@ -129,6 +129,13 @@ static int send_frame(const struct call *call, int type, int flags, unsigned str
     return send(call->fd, frame, (size_t)length + 9, MSG_NOSIGNAL) == length + 9 ? 0 : -1;
 }
 
+/* A server that has answered may be gone by now; if it has not answered, the next read will say so. */
+static int acknowledge(const struct call *call, int type, int flags, unsigned stream, const void *bytes, long length)
+{
+    send_frame(call, type, flags, stream, bytes, length);
+    return 0;
+}
+
 static int receive_all(const struct call *call, unsigned char *to, long length)
 {
     while (length) {
@@ -175,8 +182,11 @@ static int take_data(struct call *call, int flags, long length)
     memcpy(call->message + call->length, call->frame + from, (size_t)part);
     call->length += part;
     if (flags & END_STREAM) call->ended = 1;
-    if (length && send_frame(call, WINDOW, 0, 0, more, 4) < 0) return -1;
-    return length ? send_frame(call, WINDOW, 0, call->stream, more, 4) : 0;
+    if (length) {
+        acknowledge(call, WINDOW, 0, 0, more, 4);
+        acknowledge(call, WINDOW, 0, call->stream, more, 4);
+    }
+    return 0;
 }
 
 static int take_frame(struct call *call)
@@ -188,10 +198,10 @@ static int take_frame(struct call *call)
     int type = head[3], flags = head[4];
     if (length > MOST_FRAME) return (int)refuse(EPROTO);
     if (receive_all(call, call->frame, length) < 0) return -1;
-    if (type == SETTINGS) return flags & ACK ? 0 : send_frame(call, SETTINGS, ACK, 0, NULL, 0);
-    if (type == PING) return flags & ACK ? 0 : send_frame(call, PING, ACK, 0, call->frame, length);
+    if (type == SETTINGS && !(flags & ACK)) return acknowledge(call, SETTINGS, ACK, 0, NULL, 0);
+    if (type == PING && !(flags & ACK)) return acknowledge(call, PING, ACK, 0, call->frame, length);
     if (type == GOAWAY) return (int)refuse(ECONNRESET);
-    if (stream != call->stream) return 0;
+    if (stream != call->stream || stream == 0) return 0;
     if (type == RESET) return (int)refuse(ECONNABORTED);
     if (type == DATA) return take_data(call, flags, length);
     return type == HEADERS || type == CONTINUATION ? take_headers(call, type, flags, length) : 0;
