@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 from holdfast.drill import kernel_calls
-from holdfast.drill.journal import Journal, started
+from holdfast.drill.journal import Journal
+from holdfast.drill.process_identity import started
 
 
 def cgroup_top() -> Path:

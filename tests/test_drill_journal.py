@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from holdfast.drill import run_folder
-from holdfast.drill.journal import Entry, Journal, Kind, boot_id, new_id, pid_namespace, read, started
+from holdfast.drill.journal import Entry, Journal, Kind, new_id, read
+from holdfast.drill.process_identity import boot_id, pid_namespace, started
 from holdfast.model.errors import NotReachable, NotUnderstood, Unsafe, Usage
 
 pytestmark = pytest.mark.usefixtures("state")
@@ -41,6 +42,16 @@ def test_the_owner_is_written_first() -> None:
     assert (owner.pid, owner.start, owner.boot) == (os.getpid(), started(os.getpid()), boot_id())
     assert owner.namespace == pid_namespace()
     assert owner.expires == journal.expires
+
+
+def test_other_users_can_walk_through_whatever_the_umask_is(state: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        with Journal.open(new_id(), 60) as journal:
+            for folder in (state, state / "drill", journal.folder):
+                assert folder.stat().st_mode & 0o7777 == 0o711
+    finally:
+        os.umask(before)
 
 
 def test_an_entry_is_on_the_disk_before_the_call_returns(monkeypatch: pytest.MonkeyPatch) -> None:

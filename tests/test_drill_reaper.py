@@ -15,7 +15,8 @@ import pytest
 
 from drill_leavings import cgroup_top
 from holdfast.drill import kernel_calls, kernel_state, reaper, remove
-from holdfast.drill.journal import Journal, boot_id, new_id, pid_namespace, started
+from holdfast.drill.journal import Journal, new_id
+from holdfast.drill.process_identity import boot_id, pid_namespace, started
 from holdfast.drill.reaper import Left, Removed
 from holdfast.model.errors import Unsafe
 

@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from holdfast.drill import run_folder
+from holdfast.drill.process_identity import boot_id, pid_namespace, started
 from holdfast.model.errors import NotPermitted, NotReachable, NotUnderstood, Unsafe, Usage
 
 FILE = "journal"
@@ -109,37 +110,6 @@ class Owner:
 def new_id() -> str:
     """Return an id for a run: 12 hexadecimal digits, not to be guessed."""
     return secrets.token_hex(6)
-
-
-def boot_id() -> str:
-    """Return the id of the kernel's present run; empty where it cannot be read."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
-
-
-def started(pid: int) -> int:
-    """Return when a process started, in clock ticks since boot; 0 where there is none, or only its zombie.
-
-    Source:
-        https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
-    """
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return 0
-    # The name in parentheses may hold anything, so count from its end.
-    fields = text.rpartition(")")[2].split()
-    return 0 if fields[0] in {"Z", "X"} else int(fields[19])
-
-
-def pid_namespace() -> int:
-    """Return the inode of this process's PID namespace; 0 where it cannot be told."""
-    try:
-        return int(os.stat("/proc/self/ns/pid").st_ino)  # noqa: PTH116 - the link's target, which has no path
-    except OSError:
-        return 0
 
 
 class Journal:

@@ -11,7 +11,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from holdfast.drill.journal import Journal, Kind, started
+from holdfast.drill.journal import Journal, Kind
+from holdfast.drill.process_identity import started
 from holdfast.model.errors import NotReachable, Unsafe
 
 _PATIENCE_S = 10.0

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.drill import remove, run_folder, undo, undo_engine
-from holdfast.drill.journal import FILE, Entry, Journal, Kind, Owner, boot_id, mark_done, pid_namespace, read, started
+from holdfast.drill.journal import FILE, Entry, Journal, Kind, Owner, mark_done, read
+from holdfast.drill.process_identity import boot_id, pid_namespace, started
 from holdfast.drill.undo_engine import Stays
 from holdfast.model.errors import Error, NotPermitted, NotReachable, Unsafe
 

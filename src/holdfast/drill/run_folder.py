@@ -6,6 +6,7 @@ user who runs this, could have written it.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
@@ -47,7 +48,9 @@ def made() -> Path:
     path = runs()
     try:
         for part in (path.parent, path):
-            part.mkdir(mode=MODE, parents=True, exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                part.mkdir(mode=MODE, parents=True)
+                part.chmod(MODE)  # whatever the umask is: other users walk through
     except PermissionError as error:
         raise NotPermitted(
             "The folder for drills cannot be made", str(path), "run as root or set HOLDFAST_STATE"

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.drill import kernel_calls, remove, undo_engine
-from holdfast.drill.journal import Kind, Owner, boot_id, pid_namespace, started
+from holdfast.drill.journal import Kind, Owner
+from holdfast.drill.process_identity import boot_id, pid_namespace, started
 from holdfast.drill.undo_engine import Stays
 
 _PROBE = re.compile(r"(holdfast-)?probe(-x86_64|-aarch64)?")
