@@ -16,6 +16,7 @@ import pytest
 from drill_speech import NOBODY, copied, do, raw, speaking
 from holdfast.drill.acts import ACTS, Answer, decode, encode
 from holdfast.drill.probe_file import probe
+from holdfast.drill.session import Session
 from holdfast.model.errors import NotReachable, NotUnderstood, Unsafe
 
 NEWNS = 0x20000
@@ -168,6 +169,30 @@ def test_what_is_no_longer_ours_is_left_alone(program: str, tmp_path: Path) -> N
     assert (tmp_path / "f").read_text() == "a stranger's"
 
 
+def test_an_empty_file_is_empty_again(program: str, tmp_path: Path) -> None:
+    (tmp_path / "f").touch()
+    with speaking(program) as attempt:
+        assert do(attempt, "set", tmp_path / "f", "some text").result == 9
+    assert (tmp_path / "f").read_bytes() == b""
+
+
+@root
+def test_a_setting_of_the_kernel(program: str) -> None:
+    """The host name of a namespace of its own: a setting that only the probe's process can see."""
+    setting = "/proc/sys/kernel/hostname"
+    here = Path(setting).read_text()
+    with Session(["unshare", "--uts", program, "attempts", "20"]) as session:
+        for change in ("holdfast-drill", "x" * 60):
+            with session.attempt("a") as attempt:
+                assert do(attempt, "set", setting, change).result == len(change)
+                assert do(attempt, "open", setting, "r").result >= 0
+                assert do(attempt, "read", 1, 100).data.decode() == f"{change}\n"
+            with session.attempt("b") as attempt:
+                do(attempt, "open", setting, "r")
+                assert do(attempt, "read", 0, 100).data.decode() == here
+    assert Path(setting).read_text() == here
+
+
 @root
 def test_owners_and_devices(program: str, tmp_path: Path) -> None:
     old = tmp_path / "old"
@@ -232,8 +257,6 @@ def test_mounts(program: str, tmp_path: Path) -> None:
 
 @root
 def test_what_is_mounted_is_gone_for_the_next_attempt(program: str, tmp_path: Path) -> None:
-    from holdfast.drill.session import Session
-
     with Session([*PRIVATE_MOUNTS, program, "attempts", "60"]) as session:
         with session.attempt("a") as attempt:
             assert do(attempt, "detached", "tmpfs", "size=64k,mode=0711").result >= 0
@@ -409,8 +432,6 @@ def test_shared_memory(program: str) -> None:
 
 
 def test_a_descriptor_that_leaked_in(program: str, tmp_path: Path) -> None:
-    from holdfast.drill.session import Session
-
     (tmp_path / "f").write_text("x")
     command = ["bash", "-c", f"exec 9<{tmp_path}; exec {program} attempts 20"]
     with Session(command) as session, session.attempt("a") as attempt:

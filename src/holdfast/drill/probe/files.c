@@ -83,11 +83,40 @@ long do_write_at(const struct step *s)
     return written;
 }
 
+static const struct {
+    unsigned long magic;
+    const char *name;
+    int is_shown; /* what is read there is no content of a file, but what the kernel or a program says */
+} types[] = {
+    {0x01021994, "tmpfs", 0}, {0x01021997, "9p", 0}, {0x0027e0eb, "cgroup", 1}, {0x19800202, "mqueue", 1},
+    {0x1cd1, "devpts", 1}, {0x58465342, "xfs", 0}, {0x62656572, "sysfs", 1}, {0x63677270, "cgroup2", 1},
+    {0x64626720, "debugfs", 1}, {0x65735546, "fuse", 1}, {0x6969, "nfs", 0}, {0x73636673, "securityfs", 1},
+    {0x73717368, "squashfs", 0}, {0x74726163, "tracefs", 1}, {0x794c7630, "overlay", 0}, {0x858458f6, "ramfs", 0},
+    {0x9123683e, "btrfs", 0}, {0x9fa0, "proc", 1}, {0xcafe4a11, "bpf", 1}, {0xef53, "ext4", 0},
+    {0x42494e4d, "binfmt_misc", 1}, {0x4d44, "vfat", 0}, {0x6e736673, "nsfs", 1}, {0x62656570, "configfs", 1},
+};
+
+static size_t type_of(const struct statfs *seen)
+{
+    size_t i = 0;
+    while (i < sizeof types / sizeof *types && types[i].magic != ((unsigned long)seen->f_type & 0xffffffff)) i++;
+    return i;
+}
+
+/* A file whose content is cut off before another is written, unlike a setting, which takes each write as a whole. */
+static int is_plain(int fd)
+{
+    struct stat kind;
+    struct statfs seen;
+    if (fstat(fd, &kind) < 0 || fstatfs(fd, &seen) < 0 || !S_ISREG(kind.st_mode)) return 0;
+    size_t type = type_of(&seen);
+    return type == sizeof types / sizeof *types || !types[type].is_shown;
+}
+
 /* Change a setting whose old value could be read; nothing is written where it could not. */
 long do_set(const struct step *s)
 {
     char old[MOST_BYTES];
-    struct stat kind;
     long length = 0;
     ssize_t more;
     int from = open(text(s, 0), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -101,13 +130,14 @@ long do_set(const struct step *s)
     if (fd < 0) return -1;
     struct undo *entry = undo_later(UNDO_SETTING, fd, "");
     if (!entry) return -1;
-    if (undo_keeps(entry, old, length) < 0 || (fstat(fd, &kind) == 0 && S_ISREG(kind.st_mode) && kind.st_size > 0 &&
-                                               ftruncate(fd, 0) < 0)) {
+    entry->number[0] = is_plain(fd);
+    if (undo_keeps(entry, old, length) < 0 || (entry->number[0] && ftruncate(fd, 0) < 0)) {
         undo_never(entry);
         return -1;
     }
     long written = write(fd, text(s, 1), (size_t)text_length(s, 1));
-    if (written < 0 && kind.st_size == 0) undo_never(entry);
+    /* A refused setting is as it was; a file has been cut off and is put back at the end. */
+    if (written < 0 && !entry->number[0]) undo_never(entry);
     return written;
 }
 
@@ -136,27 +166,13 @@ long do_stat(const struct step *s)
                 major(seen.st_rdev), minor(seen.st_rdev));
 }
 
-static const struct {
-    unsigned long magic;
-    const char *name;
-} types[] = {
-    {0x01021994, "tmpfs"},      {0x01021997, "9p"},       {0x0027e0eb, "cgroup"},   {0x19800202, "mqueue"},
-    {0x1cd1, "devpts"},         {0x58465342, "xfs"},      {0x62656572, "sysfs"},    {0x63677270, "cgroup2"},
-    {0x64626720, "debugfs"},    {0x65735546, "fuse"},     {0x6969, "nfs"},          {0x73636673, "securityfs"},
-    {0x73717368, "squashfs"},   {0x74726163, "tracefs"},  {0x794c7630, "overlay"},  {0x858458f6, "ramfs"},
-    {0x9123683e, "btrfs"},      {0x9fa0, "proc"},         {0xcafe4a11, "bpf"},      {0xef53, "ext4"},
-    {0x42494e4d, "binfmt_misc"},{0x4d44, "vfat"},         {0x6e736673, "nsfs"},     {0x62656570, "configfs"},
-};
-
 long do_statfs(const struct step *s)
 {
     struct statfs seen;
-    const char *name = "unknown";
     if (statfs(text(s, 0), &seen) < 0) return -1;
-    unsigned long magic = (unsigned long)seen.f_type & 0xffffffff;
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        if (types[i].magic == magic) name = types[i].name;
-    return said("%lx %s", magic, name);
+    size_t type = type_of(&seen);
+    return said("%lx %s", (unsigned long)seen.f_type & 0xffffffff,
+                type < sizeof types / sizeof *types ? types[type].name : "unknown");
 }
 
 long do_read_link(const struct step *s)

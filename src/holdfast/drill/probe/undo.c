@@ -114,15 +114,12 @@ static int remove_name(const struct undo *entry, int flags)
 
 static int write_setting(const struct undo *entry, const char *old)
 {
-    struct stat kind;
+    int is_plain = (int)entry->number[0];
+    if (is_plain && ftruncate(entry->fd, 0) < 0) return -1;
+    if (is_plain && entry->kept_length == 0) return 0;
     /* Writing nothing to a setting of the kernel changes nothing; an empty line empties it. */
-    int empty = entry->kept_length == 0;
-    if (fstat(entry->fd, &kind) == 0 && S_ISREG(kind.st_mode) && kind.st_size > 0) {
-        if (ftruncate(entry->fd, 0) < 0) return -1;
-        if (empty) return 0;
-    }
-    const char *bytes = empty ? "\n" : old;
-    size_t length = empty ? 1 : (size_t)entry->kept_length;
+    const char *bytes = entry->kept_length ? old : "\n";
+    size_t length = entry->kept_length ? (size_t)entry->kept_length : 1;
     ssize_t written = pwrite(entry->fd, bytes, length, 0);
     if (written < 0 && errno == ESPIPE) written = write(entry->fd, bytes, length);
     return written == (ssize_t)length ? 0 : -1;
