@@ -1,4 +1,25 @@
-"""The closed set of acts that the probe performs, and one line each way of the speech with it."""
+"""The closed set of acts that the probe performs, and one line each way of the speech with it.
+
+Every step has a number within its attempt, from 0 to 255; a step that yields a descriptor keeps it under that number,
+and ``slot`` names it later. Numbers are decimal, 0x hexadecimal or 0 octal; ``mode`` of chmod and copy_self is octal,
+``address`` of memory, ``handle`` and ``message`` are hexadecimal. Flags are the kernel's own numbers.
+
+What is not plain from an act's name:
+
+* open, open_at: ``mode`` of r, w, c (make, never replace), d (folder), p (O_PATH); a link is followed.
+* set keeps the old content first, and does nothing where that cannot be read; write_at keeps what stood there.
+* unlink and rmdir remove only what the attempt made; umount, in a namespace that was entered, only what it mounted.
+* mount changes no mount that is there (that is remount) and moves none; chroot leaves the working folder as it is.
+* stat: ``MODE UID GID MAJOR:MINOR INODE SIZE MAJOR:MINOR``, the device it lies on first, the device it is last.
+* statfs: ``MAGIC TYPE``; name_to_handle: ``TYPE MOUNT HANDLE``; peer: ``PID UID GID``; identity: ``UID EUID GID EGID
+  EFFECTIVE PERMITTED INHERITABLE``, the capabilities as 16 hex digits.
+* crash: 1 where a core was dumped. io_uring_setup: EINVAL means it would be granted. delete_absent_route: ESRCH does.
+* connect_tcp: a literal loopback, RFC 1918 or metadata address; any other is refused with EACCES, unasked.
+* http: the result is the status, the data its line and the body. GET, HEAD and OPTIONS, and POST that only asks (a dry
+  run, a review of one's own rights); grpc: the result is the gRPC status. Methods that only tell something, and making a
+  namespace of containerd whose name begins with holdfast. Others are refused with EACCES, unasked.
+* engine_start: the result is the container's exit status, the data its id.
+"""
 
 from __future__ import annotations
 
