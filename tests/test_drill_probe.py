@@ -304,6 +304,7 @@ def test_in_a_namespace_that_was_entered_only_its_own_mounts_go(program: str, tm
             assert do(attempt, "open", tmp_path / "m" / "token", "wc").result >= 0
             assert mounts.read_text() != before
             assert do(attempt, "umount", tmp_path).errno == errno.EACCES
+            assert do(attempt, "mount", "none", tmp_path, "", 1 << 18, "").errno == errno.EACCES
         assert attempt.ended is not None
         assert (attempt.ended.undone, attempt.ended.failed) == (2, 0)
         assert mounts.read_text() == before

@@ -16,8 +16,9 @@ What is not plain from an act's name:
 * crash: 1 where a core was dumped. io_uring_setup: EINVAL means it would be granted. delete_absent_route: ESRCH does.
 * connect_tcp: a literal loopback, RFC 1918 or metadata address; any other is refused with EACCES, unasked.
 * http: the result is the status, the data its line and the body. GET, HEAD and OPTIONS, and POST that only asks (a dry
-  run, a review of one's own rights); grpc: the result is the gRPC status. Methods that only tell something, and making a
-  namespace of containerd whose name begins with holdfast. Others are refused with EACCES, unasked.
+  run, a review of one's own rights); others are refused with EACCES, unasked.
+* grpc: the result is the gRPC status. Methods that only tell something, and making a namespace of containerd whose name
+  begins with holdfast; others are refused with EACCES, unasked.
 * engine_start: the result is the container's exit status, the data its id.
 """
 

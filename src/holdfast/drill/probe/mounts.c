@@ -52,8 +52,11 @@ long do_mount(const struct step *s)
     unsigned long flags = (unsigned long)number(s, 3);
     /* Changing the mount that is there has an act of its own, which knows how to take it back. */
     if (flags & (MS_REMOUNT | MS_MOVE)) return refuse(EINVAL);
-    if (flags & (MS_PRIVATE | MS_SHARED | MS_SLAVE | MS_UNBINDABLE))
+    if (flags & (MS_PRIVATE | MS_SHARED | MS_SLAVE | MS_UNBINDABLE)) {
+        /* Nobody can tell how it was, so it may only be changed where all is thrown away. */
+        if (attempt->worlds[attempt->world].kind == WORLD_ENTERED) return refuse(EACCES);
         return mount("none", text(s, 1), "", flags, "");
+    }
     struct undo *entry = mounting(text(s, 1));
     if (!entry) return -1;
     return settled(entry, text(s, 1), mount(text(s, 0), text(s, 1), text(s, 2), flags, text(s, 4)));
