@@ -17,7 +17,13 @@ from holdfast.drill.kernel_state import Difference, State, differences, look
 
 
 def of(name: str, before: State) -> list[Difference]:
-    return [different for different in differences(before, look()) if name in str(different)]
+    """Return what is different and bears the name: other programs may change the machine meanwhile."""
+
+    def ours(text: str) -> str:
+        return ", ".join(part for part in text.split(", ") if name in part)
+
+    found = differences(before, look())
+    return [Difference(each.name, ours(each.before), ours(each.after)) for each in found if name in str(each)]
 
 
 def test_a_look_is_quick_and_reads_the_settings() -> None:
@@ -119,6 +125,19 @@ def test_a_control_group_is_seen_however_it_nests() -> None:
     finally:
         for folder in (group, top / "a", top):
             folder.rmdir()
+
+
+@pytest.mark.root
+def test_a_hierarchy_that_is_mounted_twice_is_looked_at_once(tmp_path: Path) -> None:
+    group = cgroup_top() / f"holdfast-test-{secrets.token_hex(4)}"
+    kernel_calls.mount(str(cgroup_top()), str(tmp_path), kernel_calls.MS_BIND)
+    try:
+        before = look()
+        group.mkdir()
+        assert of(group.name, before) == [Difference("control groups of a drill", "", str(group))]
+    finally:
+        group.rmdir()
+        kernel_calls.detach(str(tmp_path))
 
 
 def test_a_probe_that_still_runs_is_seen(tmp_path: Path) -> None:

@@ -139,6 +139,45 @@ def test_two_reapers_at_once_do_not_collide(names: tuple[str, int], state: Path)
     assert not any((state / "drill").iterdir())
 
 
+SHARED = """
+import os, signal, sys, time
+from pathlib import Path
+from holdfast.drill import kernel_calls, reaper
+from holdfast.drill.journal import Journal
+child = os.fork()
+if not child:
+    journal = Journal.open("abcdefgh", 60)
+    place = journal.folder / "sys"
+    place.mkdir()
+    journal.will("mount", path=str(place))
+    kernel_calls.mount(sys.argv[1], str(place), kernel_calls.MS_BIND | kernel_calls.MS_REC)
+    os.kill(os.getpid(), signal.SIGKILL)
+os.waitpid(child, 0)
+before = [path for path in kernel_calls.mount_points() if "abcdefgh" in path]
+assert len(before) == 3, before
+done = reaper.reap(time.time(), engines=())
+assert [type(entry).__name__ for entry in done][-1] == "Removed", done
+left = kernel_calls.mount_points()
+assert sys.argv[1] + "/inner" in left, "the host's own mount is gone"
+assert sys.argv[1] + "/inner/most" in left, "the host's own mount is gone"
+assert not [path for path in left if "abcdefgh" in path]
+"""
+
+
+@pytest.mark.root
+def test_a_recursive_bind_mount_that_is_still_shared_takes_nothing_of_the_host_with_it(tmp_path: Path) -> None:
+    host = tmp_path / "host"
+    script = (
+        'mkdir -p "$1" && mount -t tmpfs tmpfs "$1" && mount --make-shared "$1" && mkdir "$1/inner"'
+        ' && mount -t tmpfs tmpfs "$1/inner" && mount --make-shared "$1/inner" && mkdir "$1/inner/most"'
+        ' && mount -t tmpfs tmpfs "$1/inner/most" && exec "$2" -c "$3" "$1"'
+    )
+    # In a mount namespace of its own, parted from the machine's before anything is shared in it.
+    words = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", host, sys.executable, SHARED]
+    answer = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert answer.returncode == 0, answer.stderr
+
+
 def test_a_run_whose_owner_lives_is_left_alone_until_it_expires() -> None:
     with Journal.open(new_id(), 60) as journal:
         assert reap() == ()

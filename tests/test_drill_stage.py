@@ -20,6 +20,7 @@ from drill_leavings import cgroup_top
 from holdfast.drill import kernel_calls, kernel_state, reaper, stand_in_paths
 from holdfast.drill import stage as stage_module
 from holdfast.drill.journal import Journal, new_id
+from holdfast.drill.probe_file import probe as real_probe
 from holdfast.drill.process_identity import started
 from holdfast.drill.stage import Stage
 from holdfast.model.errors import NotPermitted, NotReachable, Unsafe
@@ -276,6 +277,21 @@ def test_a_token_is_found_in_names_contents_and_links_and_nothing_is_waited_for(
 
 
 @pytest.mark.root
+def test_views_of_the_kernel_that_are_mounted_below_are_not_searched(stage: Stage) -> None:
+    made, token = stage.stand_in("/etc"), stage.token()
+    for name in ("view", "disk"):
+        (made / name).mkdir()
+    subprocess.run(["mount", "-t", "proc", "proc", made / "view"], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", made / "disk"], check=True)
+    (made / "disk" / token).write_text("x")
+    # The view has a process that names the token, which is no proof of anything.
+    with subprocess.Popen(["sleep", "60", "0"], env={"TOKEN": token}) as process:
+        assert token in (made / f"view/{process.pid}/environ").read_text()
+        assert stage.token_written(token) == [made / "disk" / token]
+        process.kill()
+
+
+@pytest.mark.root
 def test_a_shared_stand_in_hands_mounts_on_and_only_there(stage: Stage, host: Path) -> None:
     made = stage.shared(str(host))
     assert stage.shared(str(host)) == made
@@ -358,6 +374,20 @@ def test_a_planted_process_has_the_user_and_the_capabilities(stage: Stage, user:
         time.sleep(0.01)
     stage.close()
     assert started(planted.pid) == 0
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(("user", "capabilities"), [(0, True), (0, False), (4321, False)])
+def test_the_real_probe_keeps_the_secret_where_it_says(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, user: int, capabilities: bool
+) -> None:
+    monkeypatch.setattr(stage_module, "probe", real_probe)
+    planted = stage.process(user, capabilities=capabilities)
+    assert Path(f"/proc/{planted.pid}/exe").readlink() == stage.helper()
+    with Path(f"/proc/{planted.pid}/mem").open("rb", buffering=0) as memory:
+        memory.seek(planted.address)
+        assert memory.read(len(planted.secret)).decode() == planted.secret
+    assert planted.secret.encode() not in Path(f"/proc/{planted.pid}/cmdline").read_bytes(), "no proof of ptrace then"
 
 
 def test_a_process_that_does_not_answer_is_ended(stage: Stage, state: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -13,6 +14,13 @@ MS_REC = 0x4000
 MS_BIND = 0x1000
 MS_PRIVATE = 1 << 18
 MS_SHARED = 1 << 20
+PLAIN = frozenset(
+    {
+        "btrfs", "devtmpfs", "erofs", "ext2", "ext3", "ext4", "f2fs", "overlay", "ramfs", "squashfs", "tmpfs", "vfat",
+        "xfs", "zfs",
+    }
+)  # fmt: skip
+"""File systems on which a look cannot hang. Others may be served by a program or another machine."""
 _MNT_DETACH = 2
 _IPC_CREAT, _IPC_EXCL, _IPC_RMID = 0o1000, 0o2000, 0
 _LOOP_SET_FD, _LOOP_CLR_FD, _LOOP_SET_STATUS64, _LOOP_CTL_GET_FREE = 0x4C00, 0x4C01, 0x4C04, 0x4C82
@@ -33,13 +41,14 @@ def _checked(result: int, where: str) -> int:
     return result
 
 
-def mount(source: str, target: str, flags: int) -> None:
-    """Make a bind mount or change how a mount propagates.
+def mount(source: str, target: str, flags: int, fstype: str = "") -> None:
+    """Mount a file system, make a bind mount, or change how a mount propagates.
 
     Raises:
         OSError: The kernel refused.
     """
-    _checked(_libc.mount(os.fsencode(source), os.fsencode(target), None, flags, None), target)
+    kind = fstype.encode() or None
+    _checked(_libc.mount(os.fsencode(source), os.fsencode(target), kind, flags, None), target)
 
 
 def mount_points() -> list[str]:
@@ -59,10 +68,29 @@ def _mounted() -> Iterator[tuple[str, str]]:
         yield os.fsdecode(point), right.split(b" ")[0].decode()
 
 
+def part_below(folder: str) -> None:
+    """Let every mount below a folder hand nothing on any more.
+
+    A recursive bind mount of a host path shares its mounts with the host until it is made private. Unmounting one of
+    them before that would unmount the host's own.
+
+    Args:
+        folder: Path that ends with ``/``.
+
+    Raises:
+        OSError: The kernel refused.
+    """
+    for path in mount_points():
+        if path.startswith(folder):
+            with contextlib.suppress(FileNotFoundError):
+                mount("none", path, MS_PRIVATE)
+
+
 def detach(path: str) -> None:
     """Unmount lazily everything that is mounted at a path; nothing where nothing is.
 
-    The path is held open and read back first, so that no link in it leads to another mount.
+    The path is held open and read back first, so that no link in it leads to another mount. What is mounted below it
+    is parted from the host first, and goes with it.
 
     Raises:
         OSError: The kernel refused, or the path leads elsewhere.
@@ -72,6 +100,7 @@ def detach(path: str) -> None:
         try:
             if str(Path(f"/proc/self/fd/{handle}").readlink()) != path:
                 raise OSError(40, "the path leads elsewhere", path)
+            mount("none", f"/proc/self/fd/{handle}", MS_PRIVATE | MS_REC)
             _checked(_libc.umount2(f"/proc/self/fd/{handle}".encode(), _MNT_DETACH), path)
         finally:
             os.close(handle)

@@ -14,19 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.drill import run_folder
+from holdfast.drill.sysctls import SYSCTL, read, settings
 
-LIMIT = 1 << 16
 CGROUP_DEPTH = 5
 """How deep a control group is looked for. Those of containers lie at most four levels down, a drill's one below."""
 
-SYSCTL = "sysctl "
-RESTLESS = re.compile(
-    r"fs/(aio-nr|dentry-state|file-nr|inode-nr|inode-state|quota/.*|binfmt_misc(/.*)?)"
-    r"|kernel/(ns_last_pid|random/.*|pty/nr|perf_event_max_sample_rate|hung_task_detect_count|acct)"
-    r"|net/netfilter/nf_conntrack_count|net/nf_conntrack_count|net/ipv4/tcp_fastopen_key"
-    r"|net/ipv6/conf/[^/]+/stable_secret|sunrpc/transports|vm/stat_refresh|dev/cdrom/info"
-)
-"""Below /proc/sys: counters that move by themselves, secrets, and files whose reading does something."""
 _ENGINE_MOUNTS = (
     "/run/containerd/", "/run/containers/", "/run/docker/netns/", "/run/netns/", "/run/user/",
     "/var/lib/containerd/", "/var/lib/containers/", "/var/lib/docker/", "/var/lib/kubelet/pods/",
@@ -75,7 +67,7 @@ def look() -> State:
     """Read the state of the machine. Takes some tens of milliseconds."""
     values: dict[str, str] = {}
     unread: set[str] = set()
-    first = _sysctls(unread)
+    first = settings(unread)
     mounts = _mounts()
     for name, path in {
         "core_pattern": "/proc/sys/kernel/core_pattern",
@@ -103,7 +95,7 @@ def look() -> State:
             unread.add(name)
         else:
             sets[name] = frozenset(found)
-    second = _sysctls(set())
+    second = settings(set())
     values.update(first)
     restless = frozenset(name for name, value in first.items() if second.get(name, value) != value)
     return State(values, sets, frozenset(unread), restless)
@@ -133,19 +125,6 @@ def differences(before: State, after: State) -> tuple[Difference, ...]:
     return tuple(sorted(found, key=lambda difference: difference.name))
 
 
-def _read(path: str) -> str | OSError:
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except OSError as error:
-        return error
-    try:
-        return os.read(handle, LIMIT).decode("utf-8", "replace").rstrip("\n")
-    except OSError as error:
-        return error
-    finally:
-        os.close(handle)
-
-
 def _whole(path: str) -> str | None:
     """Read a text that grows with the machine; None where that fails."""
     try:
@@ -155,39 +134,11 @@ def _whole(path: str) -> str | None:
 
 
 def _keep(values: dict[str, str], unread: set[str], name: str, path: str) -> None:
-    found = _read(path)
+    found = read(path)
     if isinstance(found, str):
         values[name] = found
     elif not isinstance(found, FileNotFoundError):
         unread.add(name)
-
-
-_NAMED = frozenset(
-    f"kernel/{name}" for name in ("core_pattern", "core_pipe_limit", "modprobe", "hotplug", "poweroff_cmd")
-)
-
-
-def _sysctls(unread: set[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    folders = ["/proc/sys"]
-    while folders:
-        try:
-            with os.scandir(folders.pop()) as entries:
-                for entry in entries:
-                    name = entry.path[len("/proc/sys/") :]
-                    if RESTLESS.fullmatch(name) or name in _NAMED:
-                        continue
-                    if entry.is_dir(follow_symlinks=False):
-                        folders.append(entry.path)
-                        continue
-                    value = _read(entry.path)
-                    if isinstance(value, str):
-                        found[SYSCTL + name] = value
-                    else:
-                        unread.add(SYSCTL + name)
-        except OSError:
-            continue  # an interface that went away
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +147,7 @@ class _Mount:
     fstype: str
     source: str
     propagation: str
+    device: str
 
 
 def _mounts() -> list[_Mount] | None:
@@ -208,7 +160,7 @@ def _mounts() -> list[_Mount] | None:
         fields, rest = left.split(), right.split(" ")
         # Numbers of peer groups are given anew with every mount; only the kind of propagation says something.
         kinds = sorted(field.partition(":")[0] for field in fields[6:] if not field.startswith("propagate_from"))
-        found.append(_Mount(fields[4], rest[0], rest[1], "+".join(kinds) or "private"))
+        found.append(_Mount(fields[4], rest[0], rest[1], "+".join(kinds) or "private", fields[2]))
     return found
 
 
@@ -222,11 +174,19 @@ def _compared(mounts: list[_Mount] | None) -> Iterable[str] | None:
     )
 
 
+def _once(mounts: list[_Mount], *fstypes: str) -> Iterable[_Mount]:
+    """Return the first mount of each file system: a replica may be given a second one of the same hierarchy."""
+    found: dict[str, _Mount] = {}
+    for mount in mounts:
+        if mount.fstype in fstypes:
+            found.setdefault(mount.device, mount)
+    return found.values()
+
+
 def _hierarchies(mounts: list[_Mount] | None) -> dict[str, str]:
     return {
         f"{file} of {mount.target}": f"{mount.target}/{file}"
-        for mount in mounts or ()
-        if mount.fstype == "cgroup"
+        for mount in _once(mounts or [], "cgroup")
         for file in ("release_agent", "notify_on_release")
     }
 
@@ -242,7 +202,7 @@ def _binfmt(mounts: list[_Mount] | None) -> Iterable[str] | None:
             if names is None:
                 return None
             for name in set(names) - {"register"}:
-                text = _read(f"{mount.target}/{name}")
+                text = read(f"{mount.target}/{name}")
                 found.add(f"{name}: {' '.join(text.split()) if isinstance(text, str) else ''}")
     return found
 
@@ -268,7 +228,7 @@ def _loops() -> Iterable[str] | None:
     names = _names("/sys/block")
     if names is None:
         return None
-    backed = ((name, _read(f"/sys/block/{name}/loop/backing_file")) for name in names if name.startswith("loop"))
+    backed = ((name, read(f"/sys/block/{name}/loop/backing_file")) for name in names if name.startswith("loop"))
     return (f"{name} {file}" for name, file in backed if isinstance(file, str))
 
 
@@ -281,7 +241,7 @@ def _groups(mounts: list[_Mount] | None) -> Iterable[str] | None:
     if mounts is None:
         return None
     found: set[str] = set()
-    folders = [(mount.target, 0) for mount in mounts if mount.fstype in {"cgroup", "cgroup2"}]
+    folders = [(mount.target, 0) for mount in _once(mounts, "cgroup", "cgroup2")]
     while folders:
         folder, depth = folders.pop()
         try:
@@ -300,7 +260,7 @@ def _interfaces() -> Iterable[str] | None:
     names = _names("/sys/class/net")
     if names is None:
         return None
-    return (name for name in names if _read(f"/sys/class/net/{name}/iflink") == _read(f"/sys/class/net/{name}/ifindex"))
+    return (name for name in names if read(f"/sys/class/net/{name}/iflink") == read(f"/sys/class/net/{name}/ifindex"))
 
 
 def _processes() -> Iterable[str] | None:
@@ -312,7 +272,7 @@ def _processes() -> Iterable[str] | None:
     for pid in names:
         if not pid.isdecimal():
             continue
-        comm = _read(f"/proc/{pid}/comm")
+        comm = read(f"/proc/{pid}/comm")
         try:
             program = os.readlink(f"/proc/{pid}/exe")  # noqa: PTH115 - a text is wanted, " (deleted)" and all
         except OSError:

@@ -178,6 +178,11 @@ def _asked_for(run: str, entries: tuple[Entry, ...]) -> Iterator[Removed]:
 
 def _undone(above: int, handle: int, scene: undo.Scene, entries: tuple[Entry, ...]) -> Iterator[Removed | Left]:
     whole = True
+    try:
+        undo.prepare(scene)
+    except Stays as stays:
+        yield Left(scene.run, f"mounts below {scene.folder}", str(stays))
+        return
     yield from _asked_for(scene.run, entries)
     for entry in reversed(entries):
         what = f"{entry.kind} {' '.join(str(value) for value in entry.facts.values())}"
@@ -197,8 +202,12 @@ def _undone(above: int, handle: int, scene: undo.Scene, entries: tuple[Entry, ..
     except Stays as stays:
         whole = False
         yield Left(scene.run, "what lies below the run folder", str(stays))
-    if not whole:
-        return
+    if whole:
+        yield from _emptied(above, handle, scene)
+
+
+def _emptied(above: int, handle: int, scene: undo.Scene) -> Iterator[Removed | Left]:
+    """Remove the run folder, the journal last: as long as it is there, this can be begun again."""
     stayed = remove.below(handle, frozenset({FILE})) or remove.tree(above, scene.run)
     for reason in stayed:
         yield Left(scene.run, f"folder {scene.folder}", reason)

@@ -249,7 +249,10 @@ class Stage:
 
 
 def _below(folder: str) -> Iterator[str]:
+    """Walk a tree; the kernel's views, which a replica may have been given below it, are not entered."""
+    views = {point for point, fstype in kernel_calls.mounts().items() if fstype not in kernel_calls.PLAIN}
     for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if f"{place}/{name}" not in views]
         for name in (*folders, *files):
             yield f"{place}/{name}"
 

@@ -20,13 +20,6 @@ from holdfast.model.errors import NotReachable, Unsafe
 DEPTH = 2
 MOST = 4000
 """Most entries that are copied from one host folder."""
-_PLAIN = frozenset(
-    {
-        "btrfs", "devtmpfs", "erofs", "ext2", "ext3", "ext4", "f2fs", "overlay", "ramfs", "squashfs", "tmpfs", "vfat",
-        "xfs", "zfs",
-    }
-)  # fmt: skip
-"""File systems on which a look cannot hang. Others may be served by a program or another machine."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 Listen = Callable[[int, str, str, int], Listener]
@@ -118,7 +111,7 @@ class StandIn:
         place = path
         while place not in self._mounts and place not in {"", "/"}:
             place = place.rpartition("/")[0]
-        if self._mounts.get(place or "/", "ext4") not in _PLAIN:
+        if self._mounts.get(place or "/", "ext4") not in kernel_calls.PLAIN:
             return None
         try:
             return os.lstat(path)

@@ -62,6 +62,18 @@ def entry(scene: Scene, kind: Kind, facts: dict[str, Any]) -> bool:
         raise Stays(error.strerror or str(error)) from error
 
 
+def prepare(scene: Scene) -> None:
+    """Part the mounts below the run folder from the host's, so that undoing one undoes nothing else.
+
+    Raises:
+        Stays: The kernel refused; then nothing may be unmounted.
+    """
+    try:
+        kernel_calls.part_below(f"{scene.folder}/")
+    except OSError as error:
+        raise Stays(f"its mounts cannot be made private: {error.strerror}") from error
+
+
 def leftovers(scene: Scene) -> Iterator[str]:
     """Undo what lies or runs below the run folder and in no journal, such as a mount that came out of a container.
 
