@@ -32,6 +32,7 @@ class Settings:
         verbose: Tell every finding in full.
         quiet: No progress and no notes.
         max_bytes: Largest file that is read, in bytes.
+        drill_consent: Replicas may be started and attacked on this machine (``holdfast drill``).
     """
 
     fail_on: str = "escapable"
@@ -46,6 +47,7 @@ class Settings:
     verbose: bool = False
     quiet: bool = False
     max_bytes: int = 32 * 1024 * 1024
+    drill_consent: bool = False
 
     def with_(self, values: Mapping[str, Any], where: str) -> Settings:
         """Return these settings with some replaced; ``None`` leaves one as it is.
@@ -74,7 +76,7 @@ _BY_ENDING = {".json": "json", ".sarif": "sarif", ".html": "html", ".htm": "html
 _PATHS = ("baseline", "host", "output")
 _CHOICES = {"fail_on": FAIL_ON, "format": FORMATS, "colour": COLOURS}
 _LISTS = frozenset({"assume", "profiles"})
-_FLAGS = frozenset({"verbose", "quiet"})
+_FLAGS = frozenset({"drill_consent", "quiet", "verbose"})
 
 
 def _checked(name: str, value: object, where: str) -> object:

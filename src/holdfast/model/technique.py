@@ -72,6 +72,7 @@ class Way:
         in_host: Namespaces (``pid``, ``net``, ``ipc``, ``cgroup``, ``user``) that must be the host's own for a success
             to count; the runner compares them itself.
         needs: Parts that must run on the host to act on what is left there: ``systemd``, ``kubelet``, ...
+        wide_needs: The same where not the directory itself is mounted but one above it, which says nothing of its use.
     """
 
     title: str
@@ -80,6 +81,7 @@ class Way:
     answers: frozenset[str] = frozenset({"ok"})
     global_effect: bool = False
     needs: tuple[str, ...] = ()
+    wide_needs: tuple[str, ...] = ()
     in_host: frozenset[str] = frozenset()
 
 

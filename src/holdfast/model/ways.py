@@ -13,12 +13,13 @@ def step(act: str, **args: str) -> Step:
     return Step(act, args)
 
 
-def leave_file(*folders: str, needs: tuple[str, ...] = ()) -> tuple[Way, ...]:
+def leave_file(*folders: str, needs: tuple[str, ...] = (), wide_needs: tuple[str, ...] = ()) -> tuple[Way, ...]:
     """Write: a file with the token is left in a directory of the host.
 
     Args:
         folders: Host directories, ``*`` for one component.
         needs: Parts of the host that act on the file.
+        wide_needs: The same where only a directory above is mounted.
     """
     return tuple(
         Way(
@@ -29,6 +30,7 @@ def leave_file(*folders: str, needs: tuple[str, ...] = ()) -> tuple[Way, ...]:
             ),
             ProvedBy.WRITTEN,
             needs=needs,
+            wide_needs=wide_needs,
         )
         for folder in folders
     )
@@ -42,7 +44,7 @@ def open_to_write(*files: str) -> tuple[Way, ...]:
     )
 
 
-def read_secret(*folders: str, readable: bool = False) -> tuple[Way, ...]:
+def read_secret(*folders: str, readable: bool = False, wide_needs: tuple[str, ...] = ()) -> tuple[Way, ...]:
     """Write: a canary that only root may read, or everybody where ``readable``, is read from a host directory."""
     kind = "open_secret" if readable else "secret"
     return tuple(
@@ -50,6 +52,7 @@ def read_secret(*folders: str, readable: bool = False) -> tuple[Way, ...]:
             f"read a canary in {folder}",
             (step("open", path=f"{{{kind}:{folder}}}", mode="r"), step("read", slot="0", length="256")),
             ProvedBy.READ,
+            wide_needs=wide_needs,
         )
         for folder in folders
     )

@@ -85,16 +85,19 @@ TECHNIQUE = Technique(
                 step("open", path="{point}/register", mode="w"),
             ),
             ProvedBy.SURFACE,
+            in_host=frozenset({"user"}),
         ),
         Way(
             "open the register of binfmt_misc in a mount that is attached nowhere",
             (step("detached", type="binfmt_misc", options=""), step("open_at", slot="0", path="register", mode="w")),
             ProvedBy.SURFACE,
+            in_host=frozenset({"user"}),
         ),
         Way(
             "open the register in a mount of the host's /proc",
             (step("open", path="{file:/proc/sys/fs/binfmt_misc/register}", mode="w"),),
             ProvedBy.SURFACE,
+            in_host=frozenset({"user"}),
         ),
     ),
     examples=(

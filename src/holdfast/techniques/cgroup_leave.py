@@ -79,6 +79,7 @@ TECHNIQUE = Technique(
             f"move a process into {file}",
             (step("join_cgroup", procs_path=f"{{file:{file}}}"),),
             ProvedBy.SURFACE,
+            in_host=frozenset({"user"}),
         )
         for file in _TOP
     ),

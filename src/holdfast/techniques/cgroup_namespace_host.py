@@ -44,7 +44,7 @@ TECHNIQUE = Technique(
     drill=(
         Way(
             "read where the host keeps this container",
-            (step("open", path="/proc/self/cgroup", mode="r"), step("read", slot="0", length="4096")),
+            (step("open", path="/proc/self/cgroup{own_group}", mode="r"), step("read", slot="0", length="4096")),
             ProvedBy.READ,
             in_host=frozenset({"cgroup"}),
         ),

@@ -52,7 +52,7 @@ TECHNIQUE = Technique(
     seen_as=writes_below("/opt/cni/bin/", "/etc/cni/net.d/"),
     seen_sample={event.IN_CONTAINER: True, event.WRITE: True, event.HOST_PATH: "/opt/cni/bin/bridge"},
     drill_class=DrillClass.D3,
-    drill=leave_file(*(folder.removesuffix("/*") for folder in _PLUGINS)),
+    drill=leave_file(*(folder.removesuffix("/*") for folder in _PLUGINS), wide_needs=("kubelet",)),
     examples=(
         Example("the plug-in directory mounted writable, as root", _OPEN, YES),
         Example("the configuration", {**_OPEN, container.HOST_PATHS_WRITABLE: Paths(("/etc/cni",))}, YES),

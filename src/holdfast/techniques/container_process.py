@@ -45,6 +45,11 @@ TECHNIQUE = Technique(
             (step("open", path="/proc/{pid:peer}/environ", mode="r"), step("read", slot="0", length="4096")),
             ProvedBy.READ,
         ),
+        Way(
+            "the same through a mount of the host's /proc",
+            (step("open", path="{file:/proc}/{pid:peer}/environ", mode="r"), step("read", slot="0", length="4096")),
+            ProvedBy.READ,
+        ),
     ),
     examples=(
         Example("the process namespace of another container, as the same user", _OPEN, YES),

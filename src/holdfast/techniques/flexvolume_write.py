@@ -59,7 +59,7 @@ TECHNIQUE = Technique(
         event.HOST_PATH: "/usr/libexec/kubernetes/kubelet-plugins/volume/exec/x~y/y",
     },
     drill_class=DrillClass.D3,
-    drill=leave_file(*(folder.removesuffix("/*/*") for folder in _DRIVERS)),
+    drill=leave_file(*(folder.removesuffix("/*/*") for folder in _DRIVERS), wide_needs=("kubelet",)),
     examples=(
         Example("the drivers' directory mounted writable, as root", _OPEN, YES),
         Example(

@@ -29,7 +29,7 @@ _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a path to look for; nothing is writt
 _OPEN: Situation = {
     container.SHARED_NAMESPACES: Members.of("ipc"),
     container.SANDBOX: "none",
-    container.HOST_PATHS_WRITABLE: Paths(),
+    container.HOST_PATHS: Paths(),
     container.HOST_USER_ID: 0,
     container.CAPABILITIES: Members(),
     container.USER_NAMESPACE: "host",
@@ -43,7 +43,7 @@ TECHNIQUE = Technique(
     attack=("T1005",),
     evidence=Evidence.SOURCE,
     confirmed=True,
-    exposed_when=(shares("ipc") | covers(container.HOST_PATHS_WRITABLE, _SHARED_MEMORY))
+    exposed_when=(shares("ipc") | covers(container.HOST_PATHS, _SHARED_MEMORY))
     & (host_root() | host_capability("CAP_IPC_OWNER") | is_(container.SAME_USER_ON_HOST, True))
     & lsm_permits("host_files"),  # container_t refuses shared memory wherever it refuses host files
     gives=(Change(reach.HOST_PROCESS, True, "memory that host processes share can be read and altered"),),

@@ -77,7 +77,7 @@ TECHNIQUE = Technique(
     seen_as=is_(event.IN_CONTAINER, True) & AnyOf(tuple(starts_with(event.HOST_PATH, prefix) for prefix in _SEEN)),
     seen_sample={event.IN_CONTAINER: True, event.WRITE: False, event.HOST_PATH: "/etc/shadow"},
     drill_class=DrillClass.D3,
-    drill=read_secret("/", readable=True) + read_secret(*_SECRETS),
+    drill=read_secret("/", readable=True) + read_secret(*_SECRETS, "/root"),
     examples=(
         Example("-v /:/host:ro as root", _OPEN, YES),
         Example("the same as nobody: what all may read", _ORDINARY, YES),

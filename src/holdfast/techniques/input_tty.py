@@ -15,13 +15,13 @@ How it looks: an open of ``/dev/uinput``, or the request TIOCSTI, by a process i
 """
 
 from holdfast.model.change import Change, with_, without
-from holdfast.model.logic import at_least, is_, one_of, starts_with
+from holdfast.model.logic import Expr, at_least, has, is_, one_of, starts_with
 from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
 from holdfast.model.ways import step
 from holdfast.model.words import container, event, host, reach
-from holdfast.model.words.conditions import host_capability, host_root, may_open_device
+from holdfast.model.words.conditions import host_capability, host_root, lsm_permits, may_make_device, may_open_device
 
 _TIOCSTI_FOR_ADMIN_SINCE = (6, 4, 8)
 
@@ -44,6 +44,20 @@ _CONSOLE: Situation = {
     container.DEVICE_ACCESS: Members.of("tty"),
     container.CAPABILITIES: Members.of("CAP_SYS_ADMIN"),
 }
+_MADE: Situation = {
+    **_OPEN,
+    container.DEVICES: Members(),
+    container.CAPABILITIES: Members.of("CAP_MKNOD"),
+    container.USER_NAMESPACE: "host",
+    container.SYSCALLS: Members.of("mknod"),
+}
+
+
+def may_open_input(kind: str, module: str) -> Expr:
+    """Write: a device of this kind opens. A node that is made anew leads somewhere only where the driver is there."""
+    node = has(container.DEVICES, kind) | (may_make_device() & has(host.MODULES, module))
+    return has(container.DEVICE_ACCESS, kind) & node & lsm_permits("devices")
+
 
 TECHNIQUE = Technique(
     title="Type on the host's console",
@@ -51,8 +65,8 @@ TECHNIQUE = Technique(
     attack=("T1611",),
     evidence=Evidence.COMMON_KNOWLEDGE,
     exposed_when=(
-        may_open_device("uinput")
-        | may_open_device("input")
+        may_open_input("uinput", "uinput")
+        | may_open_input("input", "evdev")
         | (
             may_open_device("tty")
             & host_capability("CAP_SYS_ADMIN")
@@ -79,6 +93,35 @@ TECHNIQUE = Technique(
     drill=(
         Way("open the device that makes input", (step("open", path="{device:uinput}", mode="w"),), ProvedBy.SURFACE),
         Way("open an input device", (step("open", path="{device:input}", mode="r"),), ProvedBy.SURFACE),
+        *(
+            Way(
+                f"make a node for {what} and open it",
+                (
+                    step(
+                        "mknod",
+                        path="{work}/{token}",
+                        kind="c",
+                        major=f"{{device_major:{kind}}}",
+                        minor=f"{{device_minor:{kind}}}",
+                    ),
+                    step("open", path="{work}/{token}", mode=mode),
+                ),
+                ProvedBy.SURFACE,
+            )
+            for kind, what, mode in (
+                ("uinput", "the device that makes input", "w"),
+                ("input", "an input device", "r"),
+            )
+        ),
+        Way(
+            "make a node for a console and type a blank",
+            (
+                step("mknod", path="{work}/{token}", kind="c", major="{device_major:tty}", minor="{device_minor:tty}"),
+                step("open", path="{work}/{token}", mode="rw"),
+                step("tiocsti", slot="1", text=" "),
+            ),
+            ProvedBy.SURFACE,
+        ),
         Way(
             "type a blank on a console",
             (step("open", path="{device:tty}", mode="rw"), step("tiocsti", slot="0", text=" ")),
@@ -101,6 +144,8 @@ TECHNIQUE = Technique(
             {**_CONSOLE, container.CAPABILITIES: Members(), host.LEGACY_TIOCSTI: True},
             NO,
         ),
+        Example("any device permitted, and the driver is there", {**_MADE, host.MODULES: Members.of("uinput")}, YES),
+        Example("any device permitted, and the kernel has no driver", {**_MADE, host.MODULES: Members()}, NO),
         Example("an ordinary user", {**_OPEN, container.HOST_USER_ID: 1000}, NO),
         Example("no such device", {**_OPEN, container.DEVICES: Members(), container.DEVICE_ACCESS: Members()}, NO),
         Example("devices not seen", unseen(_OPEN, container.DEVICE_ACCESS), UNKNOWN),

@@ -66,7 +66,7 @@ TECHNIQUE = Technique(
         event.HOST_PATH: "/var/lib/kubelet/device-plugins/kubelet.sock",
     },
     drill_class=DrillClass.D1,
-    drill=leave_file(_DIRECTORY),
+    drill=leave_file(_DIRECTORY, wide_needs=("kubelet",)),
     examples=(
         Example("plug-in directory mounted writable into a root Pod", _OPEN, YES),
         Example(

@@ -60,7 +60,7 @@ TECHNIQUE = Technique(
         event.HOST_PATH: "/var/lib/kubelet/pods/0a1b/volumes/kubernetes.io~projected/kube-api-access-x/token",
     },
     drill_class=DrillClass.D3,
-    drill=read_secret(_PODS),
+    drill=read_secret(_PODS, wide_needs=("kubelet",)),
     examples=(
         Example("the kubelet's directory, read-only or not, as root", _OPEN, YES),
         Example("/var mounted on a node", {**_OPEN, container.HOST_PATHS: Paths(("/var",)), host.KUBELET: True}, YES),

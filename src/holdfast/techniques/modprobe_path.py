@@ -64,6 +64,7 @@ TECHNIQUE = Technique(
     drill_class=DrillClass.D2,
     drill=(
         change_setting(_FILE),
+        change_setting("/proc/sys/kernel/poweroff_cmd"),
         start_helper(
             "have the kernel start a program to find a module",
             step("set", path=_FILE, text="{helper}"),

@@ -51,7 +51,7 @@ TECHNIQUE = Technique(
     drill=(
         Way(
             "send a frame that the host hears",
-            (step("listen_packet", interface="{interface}"), step("send", slot="0", text="{frame}")),
+            (step("listen_packet", interface_index="{interface}"), step("send", slot="0", text="{frame}")),
             ProvedBy.HEARD,
         ),
     ),

@@ -84,6 +84,23 @@ TECHNIQUE = Technique(
             (step("open", path="{device:mem}", mode="rw"), step("read_at", slot="0", offset="0x1000000", length="16")),
             ProvedBy.SURFACE,
         ),
+        *(
+            Way(
+                f"make a node for {what} and open it",
+                (
+                    step(
+                        "mknod",
+                        path="{work}/{token}",
+                        kind="c",
+                        major=f"{{device_major:{kind}}}",
+                        minor=f"{{device_minor:{kind}}}",
+                    ),
+                    step("open", path="{work}/{token}", mode="rw"),
+                ),
+                ProvedBy.SURFACE,
+            )
+            for kind, what in (("port", "the port device"), ("msr", "a register of the processor"))
+        ),
         Way("open the port device", (step("open", path="{device:port}", mode="rw"),), ProvedBy.SURFACE),
         Way("open a register of the processor", (step("open", path="{device:msr}", mode="rw"),), ProvedBy.SURFACE),
         Way("open a SCSI generic device", (step("open", path="{device:sg}", mode="rw"),), ProvedBy.SURFACE),

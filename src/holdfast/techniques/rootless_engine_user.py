@@ -76,7 +76,8 @@ TECHNIQUE = Technique(
     ),
     seen_sample={event.IN_CONTAINER: True, event.WRITE: True, event.HOST_PATH: "/home/sam/.ssh/authorized_keys"},
     drill_class=DrillClass.D3,
-    drill=leave_file("/home/*", "/home/*/.ssh", "/home/*/.config/systemd/user") + say(*_SOCKETS),
+    drill=leave_file("/home/*", "/home/*/.ssh", "/home/*/.config/systemd/user", needs=("rootless engine",))
+    + say(*_SOCKETS, needs=("rootless engine",)),
     examples=(
         Example("the home directory mounted writable", _OPEN, YES),
         Example("the home directory mounted read-only", {**_OPEN, container.HOST_PATHS_WRITABLE: Paths()}, NO),

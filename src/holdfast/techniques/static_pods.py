@@ -53,7 +53,7 @@ TECHNIQUE = Technique(
     seen_as=writes_below("/etc/kubernetes/manifests/", "/var/lib/rancher/k3s/agent/pod-manifests/"),
     seen_sample={event.IN_CONTAINER: True, event.WRITE: True, event.HOST_PATH: "/etc/kubernetes/manifests/x.yaml"},
     drill_class=DrillClass.D3,
-    drill=leave_file(*(folder.removesuffix("/*") for folder in _MANIFESTS)),
+    drill=leave_file(*(folder.removesuffix("/*") for folder in _MANIFESTS), wide_needs=("kubelet",)),
     examples=(
         Example("the directory mounted writable, as root", _OPEN, YES),
         Example(

@@ -68,7 +68,7 @@ def from_declared(facts: Facts, host_facts: Facts) -> Facts:
     _flags(out, facts, at)
     out.update(declared_syscalls(facts, host_facts, bounding))
     answer_permissions(out, host_facts)
-    answer_surroundings(out, host_facts, at)
+    answer_surroundings(out, facts, host_facts, at)
     return Facts(out)
 
 

@@ -51,6 +51,18 @@ _SUBJECTS = (
     container.LXCFS_WRITABLE, container.SERVICE_ACCOUNT_TOKEN,
 )  # fmt: skip
 
+_MOUNT_POINTS = frozenset(
+    {"/sys/fs/bpf", "/sys/fs/cgroup", "/sys/kernel/debug", "/sys/kernel/security", "/sys/kernel/tracing"}
+)
+"""Empty directories of sysfs: where nothing else is mounted on them there is nothing to reach."""
+WITHOUT_FILES = frozenset(
+    {
+        "binfmt_misc", "bpf", "cgroup", "cgroup2", "debugfs", "devpts", "efivarfs", "mqueue", "proc", "pstore",
+        "securityfs", "sysfs", "tracefs",
+    }
+)  # fmt: skip
+"""File systems that hold no programs: nobody can leave a setuid file there."""
+
 
 def writable(mount: MountInfo) -> bool:
     """Tell whether neither the mount nor its superblock is read-only."""
@@ -121,14 +133,14 @@ def _host_paths(
         if gone and path and path.endswith((".sock", "socket")):
             continue  # the daemon listens at another one by now
         shared = any(peer.startswith("shared:") for peer in mount.peers)
-        if path == "":
+        if path == "" or (mount.fstype == "sysfs" and path in _MOUNT_POINTS):
             continue
         if path is None:
             reached.doubt(writable=writable(mount), shared=shared)
             continue
         if shared and inner:
             reached.rest_shared = UNKNOWN
-        suid = "nosuid" not in mount.options
+        suid = "nosuid" not in mount.options and mount.fstype not in WITHOUT_FILES
         reached.add(path, where, writable=writable(mount), suid=suid, shared=shared and not inner)
     return reached
 

@@ -27,6 +27,9 @@ _OFTEN_BELOW = ("/boot", "/home", "/mnt", "/sys/fs/bpf", "/sys/kernel/debug", "/
 _LXCFS = "/var/lib/lxcfs"
 _UNSEEN = Absent("the mounts were not seen")
 
+_CLOSED = ("/proc/", "/root/", "/var/lib/containerd/", "/var/lib/docker/")
+_SOCKETS = (".sock", ".socket", "-sock")
+
 
 @dataclass(slots=True)
 class Reached:
@@ -57,7 +60,7 @@ class Reached:
         self.paths.setdefault(path, where)
         if writable:
             self.writable.setdefault(path, where)
-            if suid:
+            if suid and _holds_programs(path):
                 self.suid.setdefault(path, where)
         if shared:
             self.shared.setdefault(path, where)
@@ -76,6 +79,14 @@ class Reached:
         out[container.HOST_PATHS_WRITABLE] = _seen(self.writable, self.rest_writable, where, note, self.perhaps)
         out[container.HOST_PATHS_SUID] = _seen(self.suid, self.rest_writable, where, "")
         out[container.HOST_PATHS_SHARED] = _seen(self.shared, self.rest_shared, where, "")
+
+
+def _holds_programs(path: str) -> bool:
+    """Tell whether an ordinary user of the host meets a file with the setuid bit there.
+
+    Not in procfs, not on a socket, and not in a directory that every distribution closes to ordinary users.
+    """
+    return not f"{path}/".startswith(_CLOSED) and not path.endswith(_SOCKETS)
 
 
 def _seen(

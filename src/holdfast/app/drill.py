@@ -1,0 +1,201 @@
+"""The use case ``drill``: attempt the escapes of a container in a replica of it, harmlessly, and compare."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from holdfast import techniques
+from holdfast.app.drill_targets import Wanted, held_capabilities, wanted
+from holdfast.app.predicting import Predictor
+from holdfast.app.settings import Settings
+from holdfast.drill import fence, kernel_state, reaper
+from holdfast.drill.boxes import Boxes
+from holdfast.drill.exercise import Drill, Target
+from holdfast.drill.ground import Ground
+from holdfast.drill.journal import Journal, new_id
+from holdfast.drill.lab import CONTROLS
+from holdfast.drill.layers import Gifts
+from holdfast.drill.probe_file import probe
+from holdfast.drill.stage import Stage
+from holdfast.drill.staging import staged
+from holdfast.model.drill import DrillReport, Exercise, Outcome
+from holdfast.model.errors import Error, NotUnderstood, Usage
+from holdfast.model.replica import Bind, Node
+from holdfast.model.technique import Technique
+from holdfast.reason.catalogue import Catalogue
+from holdfast.version import __version__
+
+LIFE_S = 3600.0
+"""After this time a run is over and the reaper removes it, whatever its owner does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a drill is to be made.
+
+    Attributes:
+        targets: What to drill; see ``drill_targets.wanted``.
+        only: Technique ids; empty for all.
+        consent: The person agreed on the command line or in the settings.
+        allow_global: Ways that change a setting of the whole machine are allowed.
+        disposable: The machine is a throw-away virtual machine: the host's own paths are used.
+        explain: Find out what stopped each attempt.
+        boundary: Called at every border between two steps.
+    """
+
+    targets: tuple[str, ...]
+    only: tuple[str, ...] = ()
+    consent: bool = False
+    allow_global: bool = False
+    disposable: bool = False
+    explain: bool = True
+    boundary: Callable[[str], None] | None = None
+
+
+def drill(plan: Plan, settings: Settings, tell: Callable[[str], None]) -> DrillReport:
+    """Drill every target.
+
+    Returns:
+        The report. A drill that is stopped keeps what is finished and says why it stopped.
+
+    Raises:
+        Unsafe: The fence refuses.
+        Error: The run cannot be prepared.
+    """
+    begun, at = time.monotonic(), time.time()
+    chosen = chosen_techniques(plan.only)
+    troubles: list[NotUnderstood] = []
+    targets = list(wanted(plan.targets, settings, troubles))
+    for target in targets:
+        check(target, plan, chosen)
+    notes = [f"not understood: {trouble}".replace("\n", "; ") for trouble in troubles]
+    reaped = reaper.reap(at)
+    notes += [f"removed what a former drill left: {each.what}" for each in reaped if isinstance(each, reaper.Removed)]
+    before = kernel_state.look()
+    exercises: list[Exercise] = []
+    controls: list[Exercise] = []
+    stopped = ""
+    left: list[str] = []
+    with run(plan, settings, tell, left) as (made, ground):
+        try:
+            for name, replica in CONTROLS.items():
+                controls.append(_exercise(made, ground, Wanted(name, "control", "built in", replica), chosen))
+            exercises.extend(_exercise(made, ground, target, chosen) for target in targets)
+        except KeyboardInterrupt:
+            stopped = "stopped by the keyboard"
+        except Error as error:
+            stopped = str(error).replace("\n", "; ")
+    changed = tuple(map(str, kernel_state.differences(before, kernel_state.look())))
+    return DrillReport(
+        tuple(exercises),
+        tuple(controls),
+        changed,
+        tuple(left),
+        tuple(dict.fromkeys(notes)),
+        "this machine",
+        platform.release(),
+        __version__,
+        at,
+        time.monotonic() - begun,
+        stopped,
+    )
+
+
+def chosen_techniques(only: Sequence[str]) -> list[Technique]:
+    """Return the techniques to try, in the order of the catalogue.
+
+    Raises:
+        Usage: An id is not known.
+    """
+    catalogue = techniques.load()
+    for name in only:
+        if name not in catalogue:
+            raise Usage(f"there is no technique {name!r}", "--technique", "list them: holdfast explain")
+    return [technique for technique in catalogue.values() if not only or technique.id in only]
+
+
+def check(target: Wanted, plan: Plan, chosen: Sequence[Technique]) -> None:
+    """Let the fence look at a target.
+
+    Raises:
+        Unsafe: It refuses.
+    """
+    fence.check_target({"holdfast.drill": "never"} if target.never else {}, target.name)
+    fence.check_consent(plan.consent, target.name, chosen)
+
+
+@contextmanager
+def run(plan: Plan, settings: Settings, tell: Callable[[str], None], left: list[str]) -> Iterator[tuple[Drill, Ground]]:
+    """Prepare one run and take it apart again.
+
+    Args:
+        plan: How.
+        settings: Of the person.
+        tell: Told about progress.
+        left: What could not be removed is added here, one line each.
+    """
+    program = probe().read_bytes()
+    predictor = Predictor(Catalogue(techniques.load().values()), settings.docker)
+    journal = Journal.open(new_id(), LIFE_S, plan.boundary)
+    try:
+        with Stage(journal) as stage:
+            boxes = Boxes(journal, program, LIFE_S)
+            ground = Ground(stage, journal, real=plan.disposable, image=lambda engine: boxes.image(engine, ""))
+            made = Drill(
+                boxes,
+                ground,
+                gifts(ground),
+                predictor.predict,
+                global_effect=plan.allow_global or plan.disposable,
+                explain=plan.explain,
+                tell=tell,
+                boundary=journal.boundary,
+            )
+            yield made, ground
+    finally:
+        left += [f"{each.what}: {each.reason}" for each in reaper.finish(journal) if isinstance(each, reaper.Left)]
+
+
+def gifts(ground: Ground) -> Gifts:
+    """Return the most that a replica can be given here: every capability we have, a mount of ``/``, a disk."""
+    return Gifts(
+        held_capabilities(),
+        (Bind("/", "/.holdfast/host", stand_in="" if ground.real else str(ground.stand_in("/"))),),
+        (Node("/dev/holdfast-disk", "/dev/holdfast-disk", stand_in=str(ground.disk().device)),),
+        os.geteuid() == 0,
+    )
+
+
+def _exercise(made: Drill, ground: Ground, target: Wanted, chosen: Sequence[Technique]) -> Exercise:
+    replica, differs = staged(target.replica, ground)
+    return made.exercise(Target(target.name, target.kind, target.source, replica, (*target.differs, *differs)), chosen)
+
+
+def escaped(report: DrillReport) -> bool:
+    """Tell whether an attempt on a target escaped."""
+    return any(
+        attempt.outcome is Outcome.ESCAPED and _leads_out(attempt.technique)
+        for exercise in report.exercises
+        for attempt in exercise.attempts
+    )
+
+
+def _leads_out(name: str) -> bool:
+    technique = techniques.load().get(name)
+    return technique is None or any(change.fact.subject == "reach" for change in technique.gives)
+
+
+def finished(report: DrillReport) -> bool:
+    """Tell whether the drill came to its end, put everything back and was held by its controls."""
+    held = not any(
+        attempt.outcome is Outcome.ESCAPED and _leads_out(attempt.technique)
+        for control in report.controls
+        for attempt in control.attempts
+    )
+    whole = not any(each.trouble for each in (*report.exercises, *report.controls))
+    return held and whole and not report.stopped and not report.changed and not report.left

@@ -1,0 +1,174 @@
+"""From what a person names to what is drilled."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from holdfast.app import machine
+from holdfast.app.images import Images
+from holdfast.app.progress import Progress
+from holdfast.app.scan import described_in, readings
+from holdfast.app.settings import Settings
+from holdfast.app.targets import Targets, sort_targets
+from holdfast.drill.configurations import Offer, draw
+from holdfast.drill.lab import LAB
+from holdfast.drill.likeness import replica_of
+from holdfast.model.errors import NotReachable, NotUnderstood, Usage
+from holdfast.model.replica import Replica
+from holdfast.model.words import declared
+from holdfast.model.workload import Described
+from holdfast.reason.effective.capabilities import NAMES
+
+DRAWN = "drawn:"
+"""``drawn:SEED:COUNT`` stands for configurations that are drawn at random; ``holdfast agreement`` uses it."""
+_OLD = 38
+"""Capabilities before CAP_PERFMON, CAP_BPF and CAP_CHECKPOINT_RESTORE came with Linux 5.8 and 5.9."""
+_BARE = ("runc", "crun", "runsc")
+"""OCI runtimes that can be asked without an engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One target before anything is planted.
+
+    Attributes:
+        name: As its owner calls it.
+        kind: ``docker container``, ``Pod``, ``lab``, ...
+        source: Where it is described.
+        replica: What is to be started, with the host paths of the original.
+        differs: In what it is not like the target.
+        never: The target is labelled ``holdfast.drill=never``.
+        leaks: A directory is left open for it.
+    """
+
+    name: str
+    kind: str
+    source: str
+    replica: Replica
+    differs: tuple[str, ...] = ()
+    never: bool = False
+    leaks: bool = False
+
+
+def wanted(words: tuple[str, ...], settings: Settings, troubles: list[NotUnderstood]) -> Iterator[Wanted]:
+    """Yield the targets.
+
+    Args:
+        words: Files, ``docker://NAME``, ``docker://``, ``proc://PID``, ``lab`` or ``lab:NAME``.
+        settings: Of the person.
+        troubles: What cannot be read is added here.
+
+    Raises:
+        Usage: A word is no target.
+    """
+    live = [word for word in words if not _built_in(word)]
+    for word in words:
+        if _built_in(word):
+            yield from _of_ours(word)
+    if live:
+        yield from _of_theirs(sort_targets(live), settings, troubles)
+
+
+def _built_in(word: str) -> bool:
+    return word == "lab" or word.startswith(("lab:", DRAWN))
+
+
+def _of_ours(word: str) -> Iterator[Wanted]:
+    """Yield containers of the lab, or drawn ones."""
+    if word.startswith(DRAWN):
+        seed, _, count = word.removeprefix(DRAWN).partition(":")
+        if not (seed.isdecimal() and count.isdecimal()):
+            raise Usage("a draw is named by a seed and a number", word, f"{DRAWN}7:20 draws 20 with seed 7")
+        for name, replica in draw(offer(), int(seed), int(count)):
+            yield Wanted(name, "drawn", f"seed {seed}", replica)
+        return
+    only = word.partition(":")[2]
+    if only and only not in LAB:
+        raise Usage(f"the lab has no container {only!r}", word, f"one of: {', '.join(LAB)}")
+    engine = _engine()
+    for name, replica in LAB.items():
+        if only in {"", name}:
+            yield Wanted(name, "lab", "built in", replace(replica, engine=engine))
+
+
+def _of_theirs(targets: Targets, settings: Settings, troubles: list[NotUnderstood]) -> Iterator[Wanted]:
+    """Yield what files describe and what runs."""
+    runtimes = frozenset(name for name in _BARE if shutil.which(name))
+    engine = _engine()
+    if targets.paths:
+        with closing(Images(settings.docker)) as images:
+            run = readings(targets, (), settings, Progress(quiet=True), troubles)
+            for described in described_in(run, troubles):
+                yield _one(Described(described.workload, images.facts(described)), engine, runtimes)
+    if targets.live:
+        found = machine.look(targets, settings.docker, Progress(quiet=True))
+        troubles.extend(found.troubles)
+        known = {each.workload.key for each in found.declared} - {""}
+        for described in found.declared:
+            yield _one(described, engine, runtimes)
+        for name, described in found.configured.items():
+            if described.workload.key not in known:
+                yield _one(described, engine, runtimes, fallback=name)
+
+
+def offer() -> Offer:
+    """Return what can be started here."""
+    engine = _engine()
+    held = held_capabilities()
+    return Offer(
+        engine,
+        tuple(name for name in _BARE if shutil.which(name)) if engine == "docker" else (),
+        held,
+        privileged=len(held) == _OLD,
+        bridge=engine == "docker" and Path("/sys/class/net/docker0").is_dir(),
+    )
+
+
+def held_capabilities() -> frozenset[str]:
+    """Return the capabilities that can be handed out here: those in this process's bounding set."""
+    held = 0
+    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+        if line.startswith("CapBnd:"):
+            held = int(line.split()[1], 16)
+    # Docker 20.10 does not know the newest three; CAP_SYS_ADMIN holds what they allow.
+    return frozenset(name for number, name in enumerate(NAMES[:_OLD]) if held >> number & 1)
+
+
+def _one(described: Described, engine: str, runtimes: frozenset[str], fallback: str = "") -> Wanted:
+    workload = described.workload
+    asked = described.facts.value(declared.ENGINE)
+    bare = workload.kind.startswith(("OCI", "runc", "crun", "runsc"))
+    image = workload.image if asked == "docker" and workload.kind == "docker container" else ""
+    runtime = _bare_runtime(workload.kind, runtimes)
+    replica, differs = replica_of(described.facts, image, runtimes, engine="oci" if bare else engine)
+    if bare:
+        replica = replace(replica, runtime=replica.runtime or runtime)
+    elif asked not in {None, engine, "cri", "containerd"} and engine:
+        differs = (*differs, f"the engine: {engine} starts it instead of {asked}")
+    never = workload.labels.get("holdfast.drill", "").strip().lower() == "never"
+    return Wanted(workload.name or fallback, workload.kind, str(workload.source), replica, differs, never)
+
+
+def _bare_runtime(kind: str, runtimes: Iterable[str]) -> str:
+    first = kind.partition(" ")[0]
+    return first if first in runtimes else "runc"
+
+
+def _engine() -> str:
+    """Return the engine that starts replicas here.
+
+    Raises:
+        NotReachable: There is none.
+    """
+    for name in ("docker", "podman"):
+        if shutil.which(name):
+            return name
+    raise NotReachable(
+        "There is no engine to start replicas with",
+        "docker, podman",
+        "install Docker or Podman, or drill an OCI bundle",
+    )

@@ -1,0 +1,218 @@
+"""Start a replica, and end it: through Docker or Podman, or with an OCI runtime alone."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import subprocess
+import tarfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from holdfast.drill.container_line import EXPIRES, LABEL, run_line
+from holdfast.drill.journal import Journal, Kind
+from holdfast.drill.oci_bundle import write_bundle
+from holdfast.drill.session import Session
+from holdfast.model.errors import NotReachable
+from holdfast.model.replica import Replica
+
+PROBE = "/.holdfast/probe"
+POINT = "/.holdfast/point"
+WORK = "/.holdfast/work"
+_ANSWER_S = 60
+_RUNSC = ["runsc", "--platform=ptrace", "--network=none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A running replica.
+
+    Attributes:
+        session: The probe in it.
+        pid: Its first process, as the host counts.
+        name: Name of the container.
+        replica: What was started.
+    """
+
+    session: Session
+    pid: int
+    name: str
+    replica: Replica
+
+
+class Boxes:
+    """Starts replicas for one run. Everything is written into the journal before it is made."""
+
+    def __init__(self, journal: Journal, probe: bytes, life_s: float) -> None:
+        """Prepare; nothing is made before the first replica.
+
+        Args:
+            journal: Of the run.
+            probe: The probe's program for this machine.
+            life_s: Seconds after which a probe ends whatever happens.
+        """
+        self._journal = journal
+        self._probe = probe
+        self._life_s = life_s
+        self._number = 0
+        self._images: dict[tuple[str, str], str] = {}
+
+    @contextlib.contextmanager
+    def box(self, replica: Replica, *, leaked: Path | None = None, secret: str = "") -> Iterator[Box]:
+        """Start a replica and end it.
+
+        Args:
+            replica: What to start; stand-ins are in place.
+            leaked: A directory of the stage that is left open for it, where an OCI runtime is asked directly.
+            secret: What it has in its environment.
+
+        Raises:
+            NotReachable: It did not start; the engine's own words are in the error.
+        """
+        self._number += 1
+        name = f"holdfast-{self._journal.id}-{self._number}"
+        if replica.engine == "oci":
+            with self._bare(replica, name, leaked, secret) as box:
+                yield box
+            return
+        image = self.image(replica.engine, replica.image)
+        profile = self._profile(replica)
+        number = self._journal.will(Kind.CONTAINER, engine=replica.engine, name=name)
+        command = [PROBE, "attempts", str(int(self._life_s))]
+        line = run_line(replica, name, self._journal.id, time.time() + self._life_s, image, command, profile, secret)
+        with Session(line) as session:
+            self._journal.boundary("replica")
+            yield Box(session, _pid([replica.engine, "inspect", "--format", "{{.State.Pid}}", name]), name, replica)
+        self._journal.done(number)
+
+    @contextlib.contextmanager
+    def _bare(self, replica: Replica, name: str, leaked: Path | None, secret: str) -> Iterator[Box]:
+        runtime = replica.runtime or "runc"
+        folder = self._journal.folder / "bundles" / name
+        state = self._journal.folder / "state" / runtime
+        folder.mkdir(parents=True)
+        state.mkdir(parents=True, exist_ok=True)
+        words = runtime_words(runtime, state)
+        write_bundle(replica, folder, self._probe, [PROBE, "attempts", str(int(self._life_s))], f"/{name}", secret)
+        number = self._journal.will(Kind.OCI_CONTAINER, runtime=runtime, root=str(state), id=name)
+        line = [*words, "run", "--bundle", str(folder)]
+        if leaked is not None:
+            line = ["/bin/sh", "-c", 'exec 3<"$1"; shift; exec "$@"', "holdfast", str(leaked), *line]
+            line += ["--preserve-fds", "1"]
+        with Session([*line, name]) as session:
+            self._journal.boundary("replica")
+            yield Box(session, _state_pid([*words, "state", name]), name, replica)
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            subprocess.run(  # noqa: S603 - a runtime by its plain name
+                [*words, "delete", "--force", name], capture_output=True, timeout=_ANSWER_S, check=False
+            )
+        self._journal.done(number)
+
+    def image(self, engine: str, base: str) -> str:
+        """Return an image that holds the probe, on top of another where one is named; made once for each."""
+        known = self._images.get((engine, base))
+        if known is not None:
+            return known
+        name = f"holdfast-drill:{self._journal.id}-{len(self._images)}"
+        self._journal.will(Kind.IMAGE, engine=engine, name=name)
+        if base:
+            _ask([engine, "build", "--quiet", "--network", "none", "--tag", name, "-"], self._build_context(base))
+        else:
+            labels = [
+                "--change",
+                f"LABEL {LABEL}={self._journal.id}",
+                "--change",
+                f"LABEL {EXPIRES}={int(self._journal.expires)}",
+            ]
+            _ask([engine, "import", *labels, "-", name], _tar(self._files()))
+        self._images[engine, base] = name
+        self._journal.boundary("image")
+        return name
+
+    def _files(self) -> list[tuple[str, int, bytes | None]]:
+        passwd = b"root:x:0:0::/:/\nnobody:x:65534:65534::/:/\n"
+        return [
+            *((name, 0o755, None) for name in ("dev", "etc", "proc", "sys", ".holdfast", POINT.lstrip("/"))),
+            *((name, 0o1777, None) for name in ("tmp", WORK.lstrip("/"))),
+            ("etc/passwd", 0o644, passwd),
+            ("etc/group", 0o644, b"root:x:0:\nnogroup:x:65534:\n"),
+            (PROBE.lstrip("/"), 0o755, self._probe),
+        ]
+
+    def _build_context(self, base: str) -> bytes:
+        labels = f"LABEL {LABEL}={self._journal.id} {EXPIRES}={int(self._journal.expires)}"
+        recipe = f"FROM {base}\n{labels}\nCOPY holdfast /.holdfast\n"
+        files = [
+            ("Dockerfile", 0o644, recipe.encode()),
+            ("holdfast", 0o755, None),
+            ("holdfast/point", 0o755, None),
+            ("holdfast/work", 0o1777, None),
+            ("holdfast/probe", 0o755, self._probe),
+        ]
+        return _tar(files)
+
+    def _profile(self, replica: Replica) -> str:
+        if replica.seccomp in {"default", "unconfined"}:
+            return ""
+        path = self._journal.folder / f"seccomp-{self._number}.json"
+        path.write_text(replica.seccomp, encoding="utf-8")
+        return str(path)
+
+
+def runtime_words(runtime: str, state: Path) -> list[str]:
+    """Return the beginning of a runtime's command line, with a state folder of our own."""
+    if runtime == "runsc":
+        return [*_RUNSC, "--root", str(state)]
+    if runtime == "crun":
+        words = ["crun", "--root", str(state), "--cgroup-manager"]
+        if Path("/sys/fs/cgroup/cgroup.controllers").is_file() or not Path("/sys/fs/cgroup/unified").is_dir():
+            return [*words, "cgroupfs"]
+        # crun refuses a mixture of both versions, so it sees version 2 alone, in a mount namespace of its own.
+        script = 'mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec "$@"'
+        return ["unshare", "--mount", "/bin/sh", "-c", script, "holdfast", *words, "disabled"]
+    return [runtime, "--root", str(state)]
+
+
+def _tar(files: list[tuple[str, int, bytes | None]]) -> bytes:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as archive:
+        for name, mode, data in files:
+            entry = tarfile.TarInfo(name)
+            entry.mode = mode
+            if data is None:
+                entry.type = tarfile.DIRTYPE
+                archive.addfile(entry)
+            else:
+                entry.size = len(data)
+                archive.addfile(entry, io.BytesIO(data))
+    return made.getvalue()
+
+
+def _ask(line: list[str], data: bytes | None = None) -> str:
+    try:
+        answer = subprocess.run(  # noqa: S603 - an engine by its plain name
+            line, input=data, capture_output=True, timeout=_ANSWER_S * 3, check=False
+        )
+    except FileNotFoundError as error:
+        raise NotReachable(f"There is no program {line[0]}", line[0], f"install {line[0]}") from error
+    except subprocess.TimeoutExpired as error:
+        raise NotReachable(f"{line[0]} does not answer", " ".join(line[:2]), "look at the engine's log") from error
+    if answer.returncode:
+        said = answer.stderr.decode(errors="replace").strip()[-400:]
+        raise NotReachable(f"{line[0]} refused: {said}", " ".join(line[:2]), "look whether the engine runs")
+    return answer.stdout.decode(errors="replace")
+
+
+def _pid(line: list[str]) -> int:
+    text = _ask(line).strip()
+    return int(text) if text.isdecimal() else 0
+
+
+def _state_pid(line: list[str]) -> int:
+    try:
+        return int(json.loads(_ask(line)).get("pid", 0))
+    except ValueError:
+        return 0

@@ -1,0 +1,249 @@
+"""Every technique on one target: the attempt, its repetition in a fresh replica, and what stopped it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from holdfast.drill.boxes import Box, Boxes
+from holdfast.drill.finders import Finders
+from holdfast.drill.ground import Ground, nobody_starts
+from holdfast.drill.layers import Gifts, in_force, without
+from holdfast.drill.parts import runs_here
+from holdfast.drill.trial import Surround, Trial, attempt
+from holdfast.model.drill import Attempt, Exercise, Layer, Outcome
+from holdfast.model.errors import Error
+from holdfast.model.replica import Replica
+from holdfast.model.technique import DrillClass, Technique
+from holdfast.model.truth import Truth
+
+Predict = Callable[[Box], Mapping[str, Truth]]
+Tell = Callable[[str], None]
+
+_SPACES = {"pid": "pid", "net": "net", "ipc": "ipc", "cgroup": "cgroup", "user": "user", "mnt": "mnt"}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is drilled.
+
+    Attributes:
+        name: As its owner calls it.
+        kind: ``docker container``, ``Pod``, ...
+        source: Where it is described.
+        replica: What is started in its place; stand-ins are in place.
+        differs: In what the replica is not like it.
+        leaked: A directory that is left open for it.
+    """
+
+    name: str
+    kind: str
+    source: str
+    replica: Replica
+    differs: tuple[str, ...] = ()
+    leaked: Path | None = None
+
+
+@dataclass
+class Drill:
+    """One run's way to drill targets.
+
+    Attributes:
+        boxes: Starts replicas.
+        ground: The host's side.
+        gifts: What a replica can be given at most, to find what stopped an attempt.
+        predict: What the scan of a running replica says.
+        global_effect: Ways that change a setting of the whole machine are allowed.
+        explain: Find out what stopped each attempt.
+        tell: Told about progress.
+        boundary: Called at every border between two steps.
+    """
+
+    boxes: Boxes
+    ground: Ground
+    gifts: Gifts
+    predict: Predict
+    global_effect: bool = False
+    explain: bool = True
+    tell: Tell = field(default=lambda _text: None)
+    boundary: Callable[[str], None] = field(default=lambda _name: None)
+    _peer: tuple[int, str] = field(default=(0, ""), init=False)
+
+    def exercise(self, target: Target, techniques: Sequence[Technique]) -> Exercise:
+        """Try every technique on a target.
+
+        Returns:
+            The attempts. Where the replica did not start, or was lost, what is finished is kept and the trouble named.
+        """
+        begun = time.monotonic()
+        tried: dict[str, Trial] = {}
+        predicted: Mapping[str, Truth] = {}
+        trouble = ""
+        again: dict[str, Trial] = {}
+        stopped: dict[str, tuple[tuple[Layer, ...], bool]] = {}
+        wanted = [technique for technique in techniques if technique.drill_class is not DrillClass.D0]
+        try:
+            self.tell(f"{target.name}: starting the replica")
+            with self._around(target) as box:
+                predicted = self.predict(box)
+                self._try(box, target, wanted, tried)
+            won = [technique for technique in wanted if technique.id in tried and tried[technique.id].escaped]
+            if won:
+                self.tell(f"{target.name}: repeating {len(won)} in a fresh replica")
+                with self._around(target) as box:
+                    self._try(box, target, won, again)
+            if self.explain:
+                lost = [technique for technique in wanted if technique.id in tried and not tried[technique.id].escaped]
+                stopped = self._stopped_by(target, lost, tried)
+        except Error as error:
+            trouble = str(error).replace("\n", "; ")
+        share = (time.monotonic() - begun) / max(1, len(tried))
+        attempts = tuple(
+            _judged(
+                technique,
+                tried.get(technique.id),
+                again.get(technique.id),
+                predicted.get(technique.id),
+                stopped.get(technique.id, ((), False)),
+                share,
+                trouble,
+            )
+            for technique in techniques
+        )
+        return Exercise(target.name, target.kind, target.source, target.replica, target.differs, attempts, trouble)
+
+    @contextmanager
+    def _around(self, target: Target) -> Iterator[Box]:
+        """Start a replica, and plant before it is looked at what a scan of it would see: processes beside it."""
+        replica = target.replica
+        sees_proc = any(bind.source in {"/", "/proc"} for bind in replica.binds)
+        self._peer = (0, "")
+        with ExitStack() as stack:
+            if "pid" in replica.namespaces or sees_proc:
+                secret = self.ground.new_token()
+                beside = Replica(
+                    engine=replica.engine,
+                    runtime=replica.runtime,
+                    user=replica.user,
+                    capabilities_dropped=frozenset({"ALL"}),
+                )
+                peer = stack.enter_context(self.boxes.box(beside, secret=secret))
+                self._peer = (peer.pid, secret)
+            box = stack.enter_context(self.boxes.box(replica, leaked=target.leaked))
+            if "pid" in replica.namespaces or sees_proc:
+                self.ground.process(0, capabilities=True)
+                self.ground.process(self.ground.user_of(box.pid), capabilities=False)
+            yield box
+
+    def _try(self, box: Box, target: Target, techniques: Iterable[Technique], into: dict[str, Trial]) -> None:
+        finders = Finders(self.ground, box, self._peer, self._leaked(target))
+        places = finders.places()
+        surround = Surround(
+            part=lambda name: runs_here(name, box.replica.engine),
+            shared=shared_namespaces(box),
+            global_effect=self.global_effect,
+            prepare=lambda filled, wide: self.ground.prepare(filled, global_effect=wide),
+            started=nobody_starts,
+            boundary=self.boundary,
+            written=self.ground.written,
+            cleanup=self.ground.cleanup,
+        )
+        try:
+            for technique in techniques:
+                self.tell(f"{target.name}: {technique.id}")
+                into[technique.id] = attempt(box.session, technique, places, surround)
+        finally:
+            self.ground.forget_files()
+
+    def _leaked(self, target: Target) -> tuple[str, str]:
+        if target.leaked is None:
+            return "", ""
+        planted = self.ground.plant(target.leaked, 0o600)
+        return planted or ("", "")
+
+    def _stopped_by(
+        self, target: Target, lost: list[Technique], tried: Mapping[str, Trial]
+    ) -> dict[str, tuple[tuple[Layer, ...], bool]]:
+        """Take every layer away, then put them back one at a time: those that stop an attempt alone are named."""
+        found: dict[str, tuple[tuple[Layer, ...], bool]] = {
+            technique.id: ((Layer.HOST,), False) for technique in lost if tried[technique.id].reason
+        }
+        open_ = [technique for technique in lost if technique.id not in found and technique.drill]
+        layers = in_force(target.replica, self.gifts)
+        bare = self._in(target, without(target.replica, layers, self.gifts), open_)
+        for technique in open_:
+            if not bare.get(technique.id, False):
+                found[technique.id] = ((Layer.HOST,), False)
+        open_ = [technique for technique in open_ if technique.id not in found]
+        stops: dict[str, list[Layer]] = {technique.id: [] for technique in open_}
+        for layer in layers:
+            if not open_:
+                break
+            self.tell(f"{target.name}: does the {layer.value} stop it?")
+            others = [each for each in layers if each is not layer]
+            works = self._in(target, without(target.replica, others, self.gifts), open_)
+            for technique in open_:
+                if works.get(technique.id) is False:
+                    stops[technique.id].append(layer)
+        for name, which in stops.items():
+            found[name] = (tuple(which) or layers, len(which) != 1)
+        return found
+
+    def _in(self, target: Target, replica: Replica, techniques: list[Technique]) -> dict[str, bool]:
+        if not techniques:
+            return {}
+        tried: dict[str, Trial] = {}
+        try:
+            with self._around(replace(target, replica=replica)) as box:
+                self._try(box, replace(target, replica=replica), techniques, tried)
+        except Error:
+            # What did not start, or was lost, tells nothing about the rest.
+            pass
+        return {name: trial.escaped for name, trial in tried.items()}
+
+
+def shared_namespaces(box: Box) -> frozenset[str]:
+    """Return the namespaces that a replica shares with the host. A sandbox shares none that counts."""
+    if box.replica.runtime in {"runsc", "kata"}:
+        return frozenset()
+    shared: set[str] = set()
+    for name, kind in _SPACES.items():
+        try:
+            if os.stat(f"/proc/{box.pid}/ns/{kind}").st_ino == os.stat(f"/proc/self/ns/{kind}").st_ino:  # noqa: PTH116
+                shared.add(name)
+        except OSError:
+            continue
+    return frozenset(shared)
+
+
+def _judged(  # noqa: PLR0913, PLR0917 - each is one thing it depends on
+    technique: Technique,
+    trial: Trial | None,
+    again: Trial | None,
+    predicted: Truth | None,
+    stopped: tuple[tuple[Layer, ...], bool],
+    seconds: float,
+    trouble: str,
+) -> Attempt:
+    empty = Attempt(technique.id, technique.title, technique.drill_class, predicted, Outcome.NOT_ATTEMPTED)
+    if technique.drill_class is DrillClass.D0:
+        return replace(empty, reason="never run: it would harm the machine or need a hole to be used")
+    if trial is None:
+        return replace(empty, reason=f"not reached: {trouble}" if trouble else "not reached")
+    if not technique.drill:
+        return replace(empty, reason="there is no harmless way to try it here")
+    way = trial.way.title if trial.way else ""
+    base = replace(empty, way=way, steps=trial.steps, reason=trial.reason, seconds=seconds)
+    if trial.escaped and again is not None and again.escaped and trial.way is not None:
+        return replace(base, outcome=Outcome.ESCAPED, proved_by=trial.way.proved_by, repeated=True)
+    if trial.escaped:
+        return replace(base, outcome=Outcome.BLOCKED, reason="it worked once and not again in a fresh replica")
+    layers, together = stopped
+    if not trial.tried:
+        # Without the host's thing inside there is no step to perform: the lack of it is what stops the attempt.
+        return replace(base, outcome=Outcome.BLOCKED, blocked_by=layers or (Layer.NOT_MOUNTED,), together=together)
+    return replace(base, outcome=Outcome.BLOCKED, blocked_by=layers, together=together)

@@ -1,0 +1,190 @@
+"""From a replica to an OCI bundle, for a runtime that is asked without an engine.
+
+Source:
+    https://github.com/opencontainers/runtime-spec/blob/main/config.md; the defaults are those that ``runc spec``
+    writes and that Docker grants.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from holdfast.drill.container_line import VARIABLE
+from holdfast.model.replica import Bind, Replica
+from holdfast.reason.effective.capabilities import DEFAULTS, EVERY, spelled
+
+_MASKED = (
+    "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
+    "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware",
+)  # fmt: skip
+_READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+_SPACES = {"pid": "pid", "net": "network", "ipc": "ipc", "uts": "uts", "cgroup": "cgroup"}
+_DEVICES = [
+    {"allow": False, "access": "rwm"},
+    {"allow": True, "type": "c", "access": "m"},
+    {"allow": True, "type": "b", "access": "m"},
+    *(
+        {"allow": True, "type": "c", "major": major, "minor": minor, "access": "rwm"}
+        for major, minor in ((1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 2))
+    ),
+]
+
+
+def write_bundle(  # noqa: PLR0913, PLR0917 - each is one thing it depends on
+    replica: Replica, folder: Path, probe: bytes, command: list[str], cgroup: str, secret: str = ""
+) -> None:
+    """Write ``config.json`` and ``rootfs`` into a folder.
+
+    Args:
+        replica: What is started.
+        folder: An empty folder of ours.
+        probe: The probe's program.
+        command: What the container runs.
+        cgroup: Path of its cgroup; carries the run's id.
+        secret: What it has in its environment.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    root = folder / "rootfs"
+    for name in ("proc", "sys", "dev", "etc", "tmp", ".holdfast/point", ".holdfast/work"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    for name in ("tmp", ".holdfast/work"):
+        (root / name).chmod(0o1777)
+    program = root / command[0].lstrip("/")
+    program.write_bytes(probe)
+    program.chmod(0o755)
+    if replica.user_map:
+        # Mount points are made by the runtime when it is in the user namespace already.
+        owner = next((outside for inside, outside, _ in replica.user_map if inside == 0), -1)
+        for path in (root, *root.rglob("*")):
+            os.chown(path, owner, owner)
+    (folder / "config.json").write_text(json.dumps(config(replica, command, cgroup, secret)), encoding="utf-8")
+
+
+def config(replica: Replica, command: list[str], cgroup: str, secret: str = "") -> dict[str, Any]:
+    """Return the configuration of a replica. See ``write_bundle``."""
+    uid, _, gid = (replica.user or "0").partition(":")
+    names = sorted(capabilities(replica))
+    held = names if uid in {"", "0"} else []
+    spaces = [{"type": kind} for name, kind in _SPACES.items() if name not in replica.namespaces]
+    spaces.append({"type": "mount"})
+    if replica.user_map:
+        spaces.append({"type": "user"})
+    mapping = [{"containerID": a, "hostID": b, "size": c} for a, b, c in replica.user_map]
+    linux: dict[str, Any] = {
+        "namespaces": spaces,
+        "cgroupsPath": cgroup,
+        "resources": {"devices": [*_DEVICES, *map(_rule, replica.device_rules)]},
+        "maskedPaths": [] if replica.unmasked else list(_MASKED),
+        "readonlyPaths": [] if replica.unmasked else list(_READ_ONLY),
+        "uidMappings": mapping,
+        "gidMappings": mapping,
+        "sysctl": dict(replica.sysctls),
+    }
+    if replica.seccomp not in {"default", "unconfined"}:
+        linux["seccomp"] = json.loads(replica.seccomp)
+    return {
+        "ociVersion": "1.0.2",
+        "process": {
+            "terminal": False,
+            "user": {
+                "uid": int(uid or 0),
+                "gid": int(gid or 0),
+                "additionalGids": [int(group) for group in replica.groups if group.isdecimal()],
+            },
+            "args": command,
+            "env": ["PATH=/", *([f"{VARIABLE}={secret}"] if secret else [])],
+            "cwd": "/",
+            "capabilities": {
+                "bounding": names,
+                "effective": held,
+                "permitted": held,
+                "inheritable": [],
+                "ambient": [],
+            },
+            "noNewPrivileges": replica.no_new_privileges,
+            **({"apparmorProfile": replica.apparmor} if replica.apparmor not in {"default", "unconfined"} else {}),
+        },
+        "root": {"path": "rootfs", "readonly": replica.read_only},
+        "hostname": "holdfast",
+        "mounts": [*_system_mounts(replica), *map(_mount, replica.binds)],
+        "linux": linux,
+    }
+
+
+def capabilities(replica: Replica) -> frozenset[str]:
+    """Return the capabilities a replica gets where no engine adds any of its own."""
+    added = {spelled(name) for name in replica.capabilities_added}
+    dropped = {spelled(name) for name in replica.capabilities_dropped}
+    if replica.privileged or "ALL" in added:
+        return EVERY
+    base = frozenset() if "ALL" in dropped else DEFAULTS["docker"] - dropped
+    return frozenset(base | added)
+
+
+def _system_mounts(replica: Replica) -> list[dict[str, Any]]:
+    sys_options = ["nosuid", "noexec", "nodev"] + ([] if replica.privileged else ["ro"])
+    mounts: list[dict[str, Any]] = [
+        {"destination": "/proc", "type": "proc", "source": "proc"},
+        {
+            "destination": "/dev",
+            "type": "tmpfs",
+            "source": "tmpfs",
+            "options": ["nosuid", "strictatime", "mode=755", "size=65536k"],
+        },
+        {
+            "destination": "/dev/pts",
+            "type": "devpts",
+            "source": "devpts",
+            "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"],
+        },
+    ]
+    if "net" in replica.namespaces and replica.user_map:
+        return mounts  # sysfs cannot be mounted where the network namespace is not one's own
+    if "ipc" in replica.namespaces:
+        shm = {
+            "destination": "/dev/shm",  # noqa: S108 - the path is the kernel's
+            "type": "bind",
+            "source": "/dev/shm",  # noqa: S108
+            "options": ["rbind", "nosuid", "noexec", "nodev"],
+        }
+        mounts.append(shm)
+    mounts.append({"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": sys_options})
+    if replica.runtime != "crun":
+        mounts.append(
+            {
+                "destination": "/sys/fs/cgroup",
+                "type": "cgroup",
+                "source": "cgroup",
+                "options": ["nosuid", "noexec", "nodev", "relatime"] + ([] if replica.privileged else ["ro"]),
+            }
+        )
+    return mounts
+
+
+def _mount(bind: Bind) -> dict[str, Any]:
+    if not bind.source and not bind.stand_in:
+        return {"destination": bind.target, "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "nodev"]}
+    options = ["rbind", bind.propagation or "rprivate", "ro" if bind.read_only else "rw"]
+    if bind.nosuid:
+        options.append("nosuid")
+    return {
+        "destination": bind.target,
+        "type": "bind",
+        "source": bind.stand_in or bind.source,
+        "options": options,
+    }
+
+
+def _rule(text: str) -> dict[str, Any]:
+    kind, numbers, access = [*text.split(), "", ""][:3]
+    major, _, minor = numbers.partition(":")
+    rule: dict[str, Any] = {"allow": True, "type": kind, "access": access or "rwm"}
+    for name, number in (("major", major), ("minor", minor)):
+        if number.isdecimal():
+            rule[name] = int(number)
+    return rule

@@ -1,0 +1,61 @@
+"""Put stand-ins in the place of the host's own directories, sockets and disks, before a replica is started."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from holdfast.model.replica import Bind, Node, Replica
+from holdfast.model.values import normal_path
+
+if TYPE_CHECKING:
+    from holdfast.drill.ground import Ground
+
+KERNEL_TREES = ("/proc", "/sys")
+"""What the kernel itself shows. There is no stand-in for it; what a drill does there is looking and writing back."""
+ENGINE_SOCKETS = (
+    "/run/docker.sock",
+    "/run/containerd/containerd.sock",
+    "/run/podman/podman.sock",
+)
+"""Sockets of engines. A drill asks them for a container that has one canary folder and nothing else."""
+
+
+def staged(replica: Replica, ground: Ground) -> tuple[Replica, tuple[str, ...]]:
+    """Return the replica with stand-ins, and what that changes, one line each.
+
+    In a disposable virtual machine the host's own paths stay; only disks are replaced, so that their secret is known.
+    """
+    differs: list[str] = []
+    binds = tuple(_bind(bind, ground) for bind in replica.binds)
+    nodes = tuple(_node(node, ground, differs) for node in replica.nodes)
+    return replace(replica, binds=binds, nodes=nodes), tuple(dict.fromkeys(differs))
+
+
+def _bind(bind: Bind, ground: Ground) -> Bind:
+    if not bind.source:
+        return bind
+    path = normal_path(bind.source)
+    bind = replace(bind, source=path)
+    if ground.real:
+        ground.exists(path)
+        return bind
+    if in_kernel_tree(path) or (path in ENGINE_SOCKETS and Path(path).is_socket()):
+        return bind
+    stand_in = ground.stand_in(path, shared=bind.propagation in {"shared", "rshared"})
+    return replace(bind, stand_in=str(stand_in))
+
+
+def in_kernel_tree(path: str) -> bool:
+    """Tell whether a path lies in procfs or sysfs."""
+    return any(path == tree or path.startswith(f"{tree}/") for tree in KERNEL_TREES)
+
+
+def _node(node: Node, ground: Ground, differs: list[str]) -> Node:
+    path = Path(node.source)
+    if not path.exists():
+        differs.append(f"the device {node.source}: this host has none; the drill's disk takes its place")
+    elif not path.is_block_device():
+        return node
+    return replace(node, stand_in=str(ground.disk().device))
