@@ -11,7 +11,9 @@ from holdfast import techniques
 from holdfast.drill import fence, kernel_calls
 from holdfast.drill.acts import ACTS
 from holdfast.model.errors import Unsafe
-from holdfast.model.technique import DrillClass, Step
+from holdfast.model.replica import Bind, Node, Replica
+from holdfast.model.technique import DrillClass, Step, Technique, Way
+from holdfast.model.ways import change_setting, start_helper, step
 
 STEP = Step("mkdir", {"path": "{host:/etc}/{token}"})
 
@@ -163,3 +165,59 @@ def test_only_a_loop_device_of_the_run_is_a_disk(tmp_path: Path) -> None:
         fence.check_nodes([str(device)], None, in_machine=True)
     finally:
         os.close(handle)
+
+
+def technique(drill_class: DrillClass) -> Technique:
+    return next(each for each in techniques.load().values() if each.drill_class is drill_class)
+
+
+def let_way(drill_class: DrillClass, way: Way, *, global_allowed: bool = False) -> None:
+    fence.check_way(technique(drill_class), way, way.steps, global_allowed=global_allowed)
+
+
+def test_a_way_with_a_global_effect_is_agreed_to_and_the_others_of_its_technique_are_not_asked() -> None:
+    wide = start_helper("start it", step("set", path="/proc/sys/kernel/core_pattern", text="|x"))
+    with pytest.raises(Unsafe, match="whole machine"):
+        let_way(DrillClass.D2, wide)
+    let_way(DrillClass.D2, wide, global_allowed=True)
+    let_way(DrillClass.D2, change_setting("/proc/sys/kernel/core_pattern"))
+
+
+def test_a_way_of_what_is_never_tried_and_a_step_outside_the_set_do_not_pass() -> None:
+    way = change_setting("/proc/sys/kernel/core_pattern")
+    with pytest.raises(Unsafe, match="never tried"):
+        let_way(DrillClass.D0, way, global_allowed=True)
+    with pytest.raises(Unsafe, match="closed set"):
+        fence.check_way(technique(DrillClass.D3), way, (Step("reboot", {}),), global_allowed=True)
+
+
+def test_every_way_of_the_catalogue_passes_where_everything_is_agreed() -> None:
+    for each in techniques.load().values():
+        for way in each.drill:
+            fence.check_way(each, way, way.steps, global_allowed=True)
+
+
+def test_a_replica_gets_no_mount_and_no_disk_of_the_host(tmp_path: Path) -> None:
+    inside = tmp_path / "stage"
+    inside.mkdir()
+    stands_in = Bind("/etc", "/host/etc", stand_in=str(inside))
+    fence.check_replica(
+        Replica(binds=(stands_in, Bind("", "/tmp"), Bind("/proc", "/host/proc")), nodes=(Node("/dev/null", "/dev/x"),)),
+        tmp_path,
+        in_machine=False,
+    )
+    for refused in (
+        Replica(binds=(stands_in, Bind("/etc", "/host/etc"))),
+        Replica(binds=(Bind("/proc/1/root/etc", "/host/etc"),)),
+        Replica(binds=(Bind("/etc", "/host/etc", stand_in=f"{inside}/../../etc"),)),
+    ):
+        with pytest.raises(Unsafe, match="path of the host"):
+            fence.check_replica(refused, tmp_path, in_machine=False)
+        fence.check_replica(refused, tmp_path, in_machine=True)
+
+
+def test_a_replica_gets_no_disk_that_is_not_the_runs(tmp_path: Path) -> None:
+    disks = [path for path in map(Path, ("/dev/vda", "/dev/sda", "/dev/loop0", "/dev/ram0")) if path.is_block_device()]
+    for disk in disks:
+        with pytest.raises(Unsafe, match="disk of the host"):
+            fence.check_replica(Replica(nodes=(Node(str(disk), "/dev/x"),)), tmp_path, in_machine=False)

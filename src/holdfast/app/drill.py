@@ -7,15 +7,16 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from holdfast import techniques
+from holdfast.app import interruption
 from holdfast.app.drill_targets import Wanted, held_capabilities, wanted
 from holdfast.app.predicting import Predictor
 from holdfast.app.settings import Settings
 from holdfast.drill import fence, kernel_state, reaper
 from holdfast.drill.boxes import Boxes
-from holdfast.drill.exercise import Drill, Target
+from holdfast.drill.exercise import Drill, Stopped, Target, not_begun, told
 from holdfast.drill.ground import Ground
 from holdfast.drill.journal import Journal, new_id
 from holdfast.drill.lab import CONTROLS
@@ -24,8 +25,8 @@ from holdfast.drill.probe_file import probe
 from holdfast.drill.stage import Stage
 from holdfast.drill.staging import staged
 from holdfast.model.drill import DrillReport, Exercise, Outcome
-from holdfast.model.errors import Error, NotUnderstood, Usage
-from holdfast.model.replica import Bind, Node
+from holdfast.model.errors import Error, NotPermitted, NotUnderstood, Unsafe, Usage
+from holdfast.model.replica import Bind, Node, Replica
 from holdfast.model.technique import Technique
 from holdfast.reason.catalogue import Catalogue
 from holdfast.version import __version__
@@ -61,18 +62,24 @@ def drill(plan: Plan, settings: Settings, tell: Callable[[str], None]) -> DrillR
     """Drill every target.
 
     Returns:
-        The report. A drill that is stopped keeps what is finished and says why it stopped.
+        The report. A drill that is stopped keeps what is finished and says why it stopped. A target that the fence
+        refuses is named with its trouble, as long as there is another one.
 
     Raises:
-        Unsafe: The fence refuses.
+        Unsafe: The fence refuses every target, or nobody agreed.
+        NotPermitted: This user cannot start a drill.
         Error: The run cannot be prepared.
     """
+    with interruption.heeded():
+        return _drilled(plan, settings, tell)
+
+
+def _drilled(plan: Plan, settings: Settings, tell: Callable[[str], None]) -> DrillReport:
     begun, at = time.monotonic(), time.time()
     chosen = chosen_techniques(plan.only)
     troubles: list[NotUnderstood] = []
     targets = list(wanted(plan.targets, settings, troubles))
-    for target in targets:
-        check(target, plan, chosen)
+    refused = check(targets, plan, chosen, troubles)
     notes = [f"not understood: {trouble}".replace("\n", "; ") for trouble in troubles]
     reaped = reaper.reap(at)
     notes += [f"removed what a former drill left: {each.what}" for each in reaped if isinstance(each, reaper.Removed)]
@@ -81,16 +88,25 @@ def drill(plan: Plan, settings: Settings, tell: Callable[[str], None]) -> DrillR
     controls: list[Exercise] = []
     stopped = ""
     left: list[str] = []
-    with run(plan, settings, tell, left) as (made, ground):
+    asked = [(exercises, target) for target in targets]
+    with run(plan, settings, tell, left, _starter(targets)) as (made, ground):
+        name = made.boxes.run
+        into = controls
         try:
-            for name, replica in CONTROLS.items():
-                controls.append(_exercise(made, ground, Wanted(name, "control", "built in", replica), chosen))
-            exercises.extend(_exercise(made, ground, target, chosen) for target in targets)
-        except KeyboardInterrupt:
-            stopped = "stopped by the keyboard"
-        except Error as error:
-            stopped = str(error).replace("\n", "; ")
-    changed = tuple(map(str, kernel_state.differences(before, kernel_state.look())))
+            for into, target in (*((controls, each) for each in _controls(targets)), *asked):
+                into.append(_exercise(made, ground, target, chosen, refused.get(target.name)))
+        except Stopped as error:
+            into.append(error.exercise)
+            stopped = _stopped(error.__cause__)
+        except KeyboardInterrupt as error:
+            stopped = _stopped(error)
+        except (Error, OSError) as error:
+            stopped = told(error)
+    with interruption.held_off():
+        after = kernel_state.look()
+    changed = tuple(map(str, kernel_state.differences(before, after, name)))
+    if kernel_state.others(before, after, name):
+        notes.append("another drill ran at the same time: its processes and memory cannot be told from this one's")
     return DrillReport(
         tuple(exercises),
         tuple(controls),
@@ -119,18 +135,58 @@ def chosen_techniques(only: Sequence[str]) -> list[Technique]:
     return [technique for technique in catalogue.values() if not only or technique.id in only]
 
 
-def check(target: Wanted, plan: Plan, chosen: Sequence[Technique]) -> None:
-    """Let the fence look at a target.
+def check(
+    targets: Sequence[Wanted], plan: Plan, chosen: Sequence[Technique], troubles: Sequence[NotUnderstood] = ()
+) -> dict[str, Unsafe]:
+    """Let the fence look at the targets, before anything is made.
+
+    Returns:
+        Why it refuses some of them, by name.
 
     Raises:
-        Unsafe: It refuses.
+        Unsafe: It refuses all of them, or nobody agreed.
+        NotUnderstood: None could be read.
+        NotPermitted: This user cannot start a drill.
+        Usage: There is none.
     """
-    fence.check_target({"holdfast.drill": "never"} if target.never else {}, target.name)
-    fence.check_consent(plan.consent, target.name, chosen)
+    if not targets:
+        nothing = Usage("there is nothing to drill", "drill", "name a container that runs, a file, or lab")
+        raise troubles[0] if troubles else nothing
+    refused: dict[str, Unsafe] = {}
+    for target in targets:
+        try:
+            fence.check_target({"holdfast.drill": fence.NEVER} if target.never else {}, target.name)
+        except Unsafe as error:
+            refused[target.name] = error
+    if all(target.name in refused for target in targets):
+        raise refused[targets[0].name]
+    fence.check_consent(plan.consent, ", ".join(each.name for each in targets if each.name not in refused), chosen)
+    if os.geteuid() != 0:
+        raise NotPermitted("Only root can mount stand-ins and look at the host's side", "drill", "run as root")
+    return refused
+
+
+def _starter(targets: Sequence[Wanted]) -> Replica:
+    """Return who starts the targets: an engine, else an OCI runtime. The controls are started the same way."""
+    replicas = [target.replica for target in targets]
+    first = next((each for each in replicas if each.engine != "oci"), replicas[0])
+    return Replica(engine=first.engine, runtime=first.runtime if first.engine == "oci" else "")
+
+
+def _controls(targets: Sequence[Wanted]) -> Iterator[Wanted]:
+    by = _starter(targets)
+    for name, replica in CONTROLS.items():
+        yield Wanted(name, "control", "built in", replace(replica, engine=by.engine, runtime=by.runtime))
+
+
+def _stopped(error: BaseException | None) -> str:
+    return f"stopped by {str(error) or 'the keyboard'}"
 
 
 @contextmanager
-def run(plan: Plan, settings: Settings, tell: Callable[[str], None], left: list[str]) -> Iterator[tuple[Drill, Ground]]:
+def run(
+    plan: Plan, settings: Settings, tell: Callable[[str], None], left: list[str], by: Replica | None = None
+) -> Iterator[tuple[Drill, Ground]]:
     """Prepare one run and take it apart again.
 
     Args:
@@ -138,13 +194,23 @@ def run(plan: Plan, settings: Settings, tell: Callable[[str], None], left: list[
         settings: Of the person.
         tell: Told about progress.
         left: What could not be removed is added here, one line each.
+        by: Who starts the replicas.
+
+    Yields:
+        What drills, and the host's side.
+
+    Raises:
+        Error: The run cannot be prepared; whatever was made is undone.
     """
     program = probe().read_bytes()
     predictor = Predictor(Catalogue(techniques.load().values()), settings.docker)
     journal = Journal.open(new_id(), LIFE_S, plan.boundary)
     try:
         with Stage(journal) as stage:
-            boxes = Boxes(journal, program, LIFE_S)
+            boxes = Boxes(journal, program, LIFE_S, disposable=plan.disposable)
+            if by is not None and by.engine != "oci":
+                # An engine that does not answer is told at once, not once for each target.
+                boxes.image(by.engine, "")
             ground = Ground(stage, journal, real=plan.disposable, image=lambda engine: boxes.image(engine, ""))
             made = Drill(
                 boxes,
@@ -158,7 +224,9 @@ def run(plan: Plan, settings: Settings, tell: Callable[[str], None], left: list[
             )
             yield made, ground
     finally:
-        left += [f"{each.what}: {each.reason}" for each in reaper.finish(journal) if isinstance(each, reaper.Left)]
+        with interruption.held_off():
+            done = reaper.finish(journal)
+        left += [f"{each.what}: {each.reason}" for each in done if isinstance(each, reaper.Left)]
 
 
 def gifts(ground: Ground) -> Gifts:
@@ -171,8 +239,16 @@ def gifts(ground: Ground) -> Gifts:
     )
 
 
-def _exercise(made: Drill, ground: Ground, target: Wanted, chosen: Sequence[Technique]) -> Exercise:
-    replica, differs = staged(target.replica, ground)
+def _exercise(
+    made: Drill, ground: Ground, target: Wanted, chosen: Sequence[Technique], refused: Unsafe | None = None
+) -> Exercise:
+    asked = Target(target.name, target.kind, target.source, target.replica, target.differs)
+    if refused is not None:
+        return not_begun(asked, chosen, refused)
+    try:
+        replica, differs = staged(target.replica, ground)
+    except (Error, OSError) as error:
+        return not_begun(asked, chosen, error)
     return made.exercise(Target(target.name, target.kind, target.source, replica, (*target.differs, *differs)), chosen)
 
 

@@ -107,6 +107,6 @@ def run(options: argparse.Namespace) -> int:
     write(chosen.output)(data)
     if options.fail_if_escaped and drill.escaped(report):
         return ExitCode.FINDINGS
-    if report.stopped.startswith("stopped by the keyboard"):
+    if report.stopped.startswith("stopped by "):
         return ExitCode.INTERRUPTED
     return ExitCode.CLEAN if drill.finished(report) else ExitCode.UNSEEN

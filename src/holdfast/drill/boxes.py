@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from holdfast.drill import fence
 from holdfast.drill.container_line import EXPIRES, LABEL, run_line
 from holdfast.drill.journal import Journal, Kind
 from holdfast.drill.oci_bundle import write_bundle
@@ -44,19 +45,26 @@ class Box:
 
 
 class Boxes:
-    """Starts replicas for one run. Everything is written into the journal before it is made."""
+    """Starts replicas for one run. Everything is written into the journal before it is made.
 
-    def __init__(self, journal: Journal, probe: bytes, life_s: float) -> None:
+    Attributes:
+        run: The run's id.
+    """
+
+    def __init__(self, journal: Journal, probe: bytes, life_s: float, *, disposable: bool = False) -> None:
         """Prepare; nothing is made before the first replica.
 
         Args:
             journal: Of the run.
             probe: The probe's program for this machine.
             life_s: Seconds after which a probe ends whatever happens.
+            disposable: The machine is a throw-away one, and its own paths may be mounted.
         """
         self._journal = journal
         self._probe = probe
         self._life_s = life_s
+        self._disposable = disposable
+        self.run = journal.id
         self._number = 0
         self._images: dict[tuple[str, str], str] = {}
 
@@ -71,7 +79,11 @@ class Boxes:
 
         Raises:
             NotReachable: It did not start; the engine's own words are in the error.
+            Unsafe: It would be given something of the host's own; nothing was made.
         """
+        fence.check_replica(replica, self._journal.folder, in_machine=self._disposable)
+        if leaked is not None:
+            fence.check_sources([str(leaked)], self._journal.folder, in_machine=self._disposable)
         self._number += 1
         name = f"holdfast-{self._journal.id}-{self._number}"
         if replica.engine == "oci":

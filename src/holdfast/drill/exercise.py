@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,7 +17,7 @@ from holdfast.drill.layers import Gifts, in_force, without
 from holdfast.drill.parts import runs_here
 from holdfast.drill.trial import Surround, Trial, attempt
 from holdfast.model.drill import Attempt, Exercise, Layer, Outcome
-from holdfast.model.errors import Error
+from holdfast.model.errors import Error, Unsafe
 from holdfast.model.replica import Replica
 from holdfast.model.technique import DrillClass, Technique
 from holdfast.model.truth import Truth
@@ -46,6 +47,19 @@ class Target:
     replica: Replica
     differs: tuple[str, ...] = ()
     leaked: Path | None = None
+
+
+class Stopped(Exception):
+    """The person stopped the drill in the middle of a target.
+
+    Attributes:
+        exercise: What is finished of it.
+    """
+
+    def __init__(self, exercise: Exercise) -> None:
+        """Carry what is finished."""
+        super().__init__(exercise.trouble)
+        self.exercise = exercise
 
 
 @dataclass
@@ -78,11 +92,15 @@ class Drill:
 
         Returns:
             The attempts. Where the replica did not start, or was lost, what is finished is kept and the trouble named.
+
+        Raises:
+            Stopped: By the person; carries the same.
         """
         begun = time.monotonic()
         tried: dict[str, Trial] = {}
         predicted: Mapping[str, Truth] = {}
         trouble = ""
+        stop: KeyboardInterrupt | None = None
         again: dict[str, Trial] = {}
         stopped: dict[str, tuple[tuple[Layer, ...], bool]] = {}
         wanted = [technique for technique in techniques if technique.drill_class is not DrillClass.D0]
@@ -99,8 +117,10 @@ class Drill:
             if self.explain:
                 lost = [technique for technique in wanted if technique.id in tried and not tried[technique.id].escaped]
                 stopped = self._stopped_by(target, lost, tried)
-        except Error as error:
-            trouble = str(error).replace("\n", "; ")
+        except KeyboardInterrupt as error:
+            trouble, stop = "the drill was stopped", error
+        except (Error, OSError, subprocess.SubprocessError) as error:
+            trouble = told(error)
         share = (time.monotonic() - begun) / max(1, len(tried))
         attempts = tuple(
             _judged(
@@ -114,7 +134,10 @@ class Drill:
             )
             for technique in techniques
         )
-        return Exercise(target.name, target.kind, target.source, target.replica, target.differs, attempts, trouble)
+        done = Exercise(target.name, target.kind, target.source, target.replica, target.differs, attempts, trouble)
+        if stop is not None:
+            raise Stopped(done) from stop
+        return done
 
     @contextmanager
     def _around(self, target: Target) -> Iterator[Box]:
@@ -200,10 +223,26 @@ class Drill:
         try:
             with self._around(replace(target, replica=replica)) as box:
                 self._try(box, replace(target, replica=replica), techniques, tried)
-        except Error:
+        except Unsafe:
+            raise
+        except (Error, OSError, subprocess.SubprocessError):
             # What did not start, or was lost, tells nothing about the rest.
             pass
         return {name: trial.escaped for name, trial in tried.items()}
+
+
+def told(error: Exception) -> str:
+    """Say in one line what went wrong."""
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}{f'; where: {error.filename}' if error.filename else ''}"
+    return str(error).replace("\n", "; ")
+
+
+def not_begun(target: Target, techniques: Sequence[Technique], error: Exception) -> Exercise:
+    """Return what there is to say of a target of which no replica was started."""
+    trouble = told(error)
+    attempts = tuple(_judged(technique, None, None, None, ((), False), 0.0, trouble) for technique in techniques)
+    return Exercise(target.name, target.kind, target.source, target.replica, target.differs, attempts, trouble)
 
 
 def shared_namespaces(box: Box) -> frozenset[str]:
@@ -240,6 +279,9 @@ def _judged(  # noqa: PLR0913, PLR0917 - each is one thing it depends on
     base = replace(empty, way=way, steps=trial.steps, reason=trial.reason, seconds=seconds)
     if trial.escaped and again is not None and again.escaped and trial.way is not None:
         return replace(base, outcome=Outcome.ESCAPED, proved_by=trial.way.proved_by, repeated=True)
+    if trial.escaped and again is None and trouble:
+        reason = f"it worked once, and was not repeated: {trouble}"
+        return replace(base, outcome=Outcome.NOT_ATTEMPTED, reason=reason)
     if trial.escaped:
         return replace(base, outcome=Outcome.BLOCKED, reason="it worked once and not again in a fresh replica")
     layers, together = stopped

@@ -16,7 +16,8 @@ from holdfast.drill import kernel_calls
 from holdfast.drill.acts import ACTS
 from holdfast.drill.undo_engine import LABEL
 from holdfast.model.errors import Unsafe
-from holdfast.model.technique import DrillClass, Step, Technique
+from holdfast.model.replica import Replica
+from holdfast.model.technique import DrillClass, Step, Technique, Way
 
 NEVER = "never"
 """Value of the label ``holdfast.drill`` that keeps a drill off a container for good."""
@@ -133,6 +134,38 @@ def check_class(drill_class: DrillClass, where: str, *, in_machine: bool, global
             where,
             f"{_MACHINE}, or add --allow-global",
         )
+
+
+def check_way(technique: Technique, way: Way, steps: Iterable[Step], *, global_allowed: bool) -> None:
+    """Let one way of a technique pass, right before its first step, or refuse it.
+
+    The other ways of a technique of class D2 look only, or write back what is there; they may run everywhere.
+
+    Args:
+        technique: What is tried.
+        way: How.
+        steps: Its steps, with every word filled in.
+        global_allowed: Settings of the whole machine may be changed: it is disposable, or somebody agreed.
+
+    Raises:
+        Unsafe: It must not be tried.
+    """
+    kind = technique.drill_class
+    if kind is not DrillClass.D0:
+        kind = DrillClass.D2 if way.global_effect else DrillClass.D1
+    check_class(kind, technique.id, in_machine=False, global_allowed=global_allowed)
+    check_steps(steps, technique.id)
+
+
+def check_replica(replica: Replica, run_folder: Path, *, in_machine: bool) -> None:
+    """Refuse a replica that would be given the host's own files or disks, right before it is started.
+
+    Raises:
+        Unsafe: A mount comes from elsewhere than the run folder, or a block device is not one of the run's.
+    """
+    mounts = (bind.stand_in or bind.source for bind in replica.binds)
+    check_sources(filter(None, mounts), run_folder, in_machine=in_machine)
+    check_nodes((node.stand_in or node.source for node in replica.nodes), run_folder, in_machine=in_machine)
 
 
 def check_steps(steps: Iterable[Step], where: str) -> None:

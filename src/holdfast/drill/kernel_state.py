@@ -27,6 +27,10 @@ _ENGINE_MOUNTS = (
 _PROBE = re.compile(r"(holdfast-)?probe(-x86_64|-aarch64)?( \(deleted\))?")
 
 
+_NAMELESS = frozenset({"processes of a drill", "System V shm"})
+"""What does not show which drill it belongs to."""
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """One thing that is not as it was.
@@ -55,12 +59,14 @@ class State:
         sets: Sets of names: mounts, modules, loop devices and so on.
         unread: Names of settings and sets that could not be read.
         restless: Settings that changed by themselves while they were looked at.
+        runs: Ids of the drills whose folders were there.
     """
 
     values: dict[str, str]
     sets: dict[str, frozenset[str]]
     unread: frozenset[str]
     restless: frozenset[str] = frozenset()
+    runs: frozenset[str] = frozenset()
 
 
 def look() -> State:
@@ -98,13 +104,25 @@ def look() -> State:
     second = settings(set())
     values.update(first)
     restless = frozenset(name for name, value in first.items() if second.get(name, value) != value)
-    return State(values, sets, frozenset(unread), restless)
+    runs = _names(str(run_folder.runs())) or []
+    return State(values, sets, frozenset(unread), restless, frozenset(filter(run_folder.NAME.fullmatch, runs)))
 
 
-def differences(before: State, after: State) -> tuple[Difference, ...]:
+def others(before: State, after: State, run: str) -> frozenset[str]:
+    """Return the ids of other drills that were there at one of two looks."""
+    return (before.runs | after.runs) - {run}
+
+
+def differences(before: State, after: State, run: str = "") -> tuple[Difference, ...]:
     """Compare two looks.
 
     A sysctl that is there only once is passed by: it comes and goes with its module or interface, which are compared.
+
+    Args:
+        before: The first look.
+        after: The second.
+        run: Id of the drill in between. What bears the id of another one is then passed by, and what of a drill bears
+            no id at all where there was another one.
 
     Returns:
         What changed, ordered by name; each setting once, under its short name where it has one.
@@ -112,6 +130,7 @@ def differences(before: State, after: State) -> tuple[Difference, ...]:
     unread = before.unread | after.unread
     restless = before.restless | after.restless
     found: list[Difference] = []
+    foreign = others(before, after, run) if run else frozenset[str]()
     for name in before.values.keys() | after.values.keys():
         old, new = before.values.get(name, ""), after.values.get(name, "")
         once = name not in before.values or name not in after.values
@@ -119,7 +138,12 @@ def differences(before: State, after: State) -> tuple[Difference, ...]:
             continue
         found.append(Difference(name, old, new))
     for name in before.sets.keys() & after.sets.keys():
-        gone, come = before.sets[name] - after.sets[name], after.sets[name] - before.sets[name]
+        if foreign and name in _NAMELESS:
+            continue
+        gone, come = (
+            frozenset(each for each in change if not any(other in each for other in foreign))
+            for change in (before.sets[name] - after.sets[name], after.sets[name] - before.sets[name])
+        )
         if gone or come:
             found.append(Difference(name, ", ".join(sorted(gone)), ", ".join(sorted(come))))
     return tuple(sorted(found, key=lambda difference: difference.name))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from holdfast.drill import fence
 from holdfast.drill.acts import Answer
 from holdfast.drill.places import Filled, Places
 from holdfast.drill.session import Session
@@ -69,6 +70,7 @@ def attempt(session: Session, technique: Technique, places: Places, surround: Su
 
     Raises:
         Lost: The replica is gone.
+        Unsafe: The fence refuses a way.
     """
     best: Trial | None = None
     full = [way for way in technique.drill if way.global_effect] if surround.global_effect else []
@@ -77,7 +79,7 @@ def attempt(session: Session, technique: Technique, places: Places, surround: Su
             if not filled.real and way.proved_by is ProvedBy.SURFACE:
                 best = best or Trial(False, tried=False, way=way, absent=True)
                 continue
-            trial = _one(session, technique.id, way, filled, surround)
+            trial = _one(session, technique, way, filled, surround)
             if trial.escaped:
                 return trial
             if (
@@ -92,10 +94,12 @@ def attempt(session: Session, technique: Technique, places: Places, surround: Su
     return best
 
 
-def _one(session: Session, name: str, way: Way, filled: Filled, surround: Surround) -> Trial:
+def _one(session: Session, technique: Technique, way: Way, filled: Filled, surround: Surround) -> Trial:
+    name = technique.id
     told: list[StepAnswer] = []
     data: list[bytes] = []
     answer: Answer | None = None
+    fence.check_way(technique, way, filled.steps, global_allowed=surround.global_effect)
     surround.prepare(filled, way.global_effect)
     surround.boundary(f"attempt {name}")
     with session.attempt(f"{name}.{filled.token[-8:]}") as tries:
