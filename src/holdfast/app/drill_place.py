@@ -56,6 +56,7 @@ def _in_machine(plan: drill.Plan, name: str, tell: Callable[[str], None]) -> Dri
     from holdfast.drill.machine import boot, build
     from holdfast.drill.machine.flavours import FLAVOURS
     from holdfast.drill.machine.payload import payload
+    from holdfast.drill.probe_file import probe
     from holdfast.reports import drill_json
 
     flavour = FLAVOURS.get(name)
@@ -65,7 +66,10 @@ def _in_machine(plan: drill.Plan, name: str, tell: Callable[[str], None]) -> Dri
     with tempfile.TemporaryDirectory(prefix="holdfast-vm-") as text:
         folder = Path(text)
         inside = folder / "payload"
-        payload(inside)
+        packed = payload(inside) / "holdfast" / "drill" / "probe" / "probe-x86_64"
+        if not packed.is_file():
+            packed.write_bytes(probe("x86_64").read_bytes())
+            packed.chmod(0o755)
         words = [_taken(word, inside) for word in plan.targets]
         line = ["python3", "-m", "holdfast", "drill", "--quiet", "--format", "json", "--output", "out/drill.json"]
         line += [part for each in plan.only for part in ("--technique", each)]
@@ -73,7 +77,14 @@ def _in_machine(plan: drill.Plan, name: str, tell: Callable[[str], None]) -> Dri
         code = 0
         try:
             outcome = boot.run(
-                disk, flavour, inside, [*line, *words], into=folder / "out", timeout_s=_MACHINE_S, progress=tell
+                disk,
+                flavour,
+                inside,
+                [*line, *words],
+                into=folder / "out",
+                timeout_s=_MACHINE_S,
+                progress=tell,
+                as_root=True,
             )
             code = outcome.code
         except boot.Failed as error:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
+import shlex
 import subprocess
 import tarfile
 import time
@@ -95,7 +97,7 @@ class Boxes:
         number = self._journal.will(Kind.CONTAINER, engine=replica.engine, name=name)
         command = [PROBE, "attempts", str(int(self._life_s))]
         line = run_line(replica, name, self._journal.id, time.time() + self._life_s, image, command, profile, secret)
-        with Session(line) as session:
+        with Session([*asked_as(replica.engine), *line]) as session:
             self._journal.boundary("replica")
             yield Box(session, _pid([replica.engine, "inspect", "--format", "{{.State.Pid}}", name]), name, replica)
         self._journal.done(number)
@@ -188,6 +190,11 @@ def runtime_words(runtime: str, state: Path) -> list[str]:
     return [runtime, "--root", str(state)]
 
 
+def asked_as(engine: str) -> list[str]:
+    """Return the words that go before a call of an engine: those that make it the user's, where it is rootless."""
+    return shlex.split(os.environ.get("HOLDFAST_AS_USER", "")) if engine == "podman" else []
+
+
 def _tar(files: list[tuple[str, int, bytes | None]]) -> bytes:
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w") as archive:
@@ -206,7 +213,7 @@ def _tar(files: list[tuple[str, int, bytes | None]]) -> bytes:
 def _ask(line: list[str], data: bytes | None = None) -> str:
     try:
         answer = subprocess.run(  # noqa: S603 - an engine by its plain name
-            line, input=data, capture_output=True, timeout=_ANSWER_S * 3, check=False
+            [*asked_as(line[0]), *line], input=data, capture_output=True, timeout=_ANSWER_S * 3, check=False
         )
     except FileNotFoundError as error:
         raise NotReachable(f"There is no program {line[0]}", line[0], f"install {line[0]}") from error

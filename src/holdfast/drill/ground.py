@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from holdfast.drill import kernel_calls
+from holdfast.drill import kernel_calls, stand_in_paths
 from holdfast.drill.boxes import PROBE
 from holdfast.drill.hearings import ContainerdNamespaces, Frames, Heard
 from holdfast.drill.journal import Journal, Kind
@@ -90,9 +90,18 @@ class Ground:
         kernel_calls.mount("none", str(place), kernel_calls.MS_PRIVATE | kernel_calls.MS_REC)
         self._shown.add(str(place))
 
-    def exists(self, path: str) -> None:
-        """Make a missing directory of a disposable machine, as Docker does for a mount that names one."""
-        Path(path).mkdir(parents=True, exist_ok=True) if not Path(path).exists() else None
+    def missing(self, path: str) -> Path | None:
+        """Make a missing directory of a disposable machine, as Docker does for a mount that names one.
+
+        Returns:
+            What is mounted in its place where a socket is missing: one of ours; None otherwise.
+        """
+        if Path(path).exists():
+            return None
+        if stand_in_paths.is_socket(path):
+            return self.stage.stand_in(path)
+        Path(path).mkdir(parents=True, exist_ok=True)
+        return None
 
     # --- tokens and what they leave ---------------------------------------------------------------------------------
     def new_token(self) -> str:

@@ -39,8 +39,8 @@ def _bind(bind: Bind, ground: Ground) -> Bind:
     path = normal_path(bind.source)
     bind = replace(bind, source=path)
     if ground.real:
-        ground.exists(path)
-        return bind
+        missing = ground.missing(path)
+        return bind if missing is None else replace(bind, stand_in=str(missing))
     if in_kernel_tree(path) or (path in ENGINE_SOCKETS and Path(path).is_socket()):
         return bind
     stand_in = ground.stand_in(path, shared=bind.propagation in {"shared", "rshared"})

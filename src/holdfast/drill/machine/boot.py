@@ -74,6 +74,7 @@ def run(  # noqa: PLR0913 - each of them is the caller's to say
     into: Path,
     timeout_s: float,
     progress: Callable[[str], None],
+    as_root: bool = False,
 ) -> Outcome:
     """Boot a fresh machine, run a command in it, and bring its folder ``out`` back.
 
@@ -91,6 +92,7 @@ def run(  # noqa: PLR0913 - each of them is the caller's to say
         into: A folder for what comes back; made if absent. Files that are there may be overwritten.
         timeout_s: For the whole, the boot included; 60 at least.
         progress: Told what goes on, one line at a time.
+        as_root: The command runs as root in every flavour; see ``carry.job``.
 
     Returns:
         The command's exit code and the folder.
@@ -107,7 +109,7 @@ def run(  # noqa: PLR0913 - each of them is the caller's to say
     try:
         (into / "logs").mkdir(parents=True, exist_ok=True)
         with scratch.folder(runs()) as folder:
-            files = carry.job(flavour, command, round(timeout_s - RETURN_S))
+            files = carry.job(flavour, command, round(timeout_s - RETURN_S), as_root=as_root)
             carry.pack(payload, files, folder / "in")
             carry.blank(folder / "out")
             machine = _Run(flavour, folder, into, progress)

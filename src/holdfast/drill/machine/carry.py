@@ -16,13 +16,15 @@ OUT_MB = 1024
 """Room for what comes back; the file is sparse."""
 
 
-def job(flavour: Flavour, command: Sequence[str], seconds: int) -> dict[str, str]:
+def job(flavour: Flavour, command: Sequence[str], seconds: int, *, as_root: bool = False) -> dict[str, str]:
     """Return the files that tell the guest what to do, name -> text.
 
     Args:
         flavour: The kind of host.
         command: Run in the payload folder.
         seconds: When the command ends at the latest, after the start of the kernel.
+        as_root: The command runs as root even where the flavour's engine does not; ``HOLDFAST_AS_USER`` then holds the
+            words that go before a call of the engine.
     """
     variables = {
         "engine": flavour.engine,
@@ -30,6 +32,7 @@ def job(flavour: Flavour, command: Sequence[str], seconds: int) -> dict[str, str
         "userns_remap": "yes" if flavour.userns_remap else "no",
         "user": flavour.user,
         "seconds": str(seconds),
+        "as_root": "yes" if as_root else "no",
     }
     return {
         "flavour": "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items()),
