@@ -14,7 +14,7 @@ from holdfast.app import interruption
 from holdfast.app.drill_targets import Wanted, held_capabilities, wanted
 from holdfast.app.predicting import Predictor
 from holdfast.app.settings import Settings
-from holdfast.drill import fence, kernel_state, reaper
+from holdfast.drill import fence, kernel_calls, kernel_state, reaper
 from holdfast.drill.boxes import Boxes
 from holdfast.drill.exercise import Drill, Stopped, Target, not_begun, told
 from holdfast.drill.ground import Ground
@@ -31,6 +31,8 @@ from holdfast.model.technique import Technique
 from holdfast.reason.catalogue import Catalogue
 from holdfast.version import __version__
 
+_LOADED = frozenset({"binfmt_misc"})
+"""Modules that an attempt has the kernel load."""
 LIFE_S = 3600.0
 """After this time a run is over and the reaper removes it, whatever its owner does."""
 
@@ -83,7 +85,7 @@ def _drilled(plan: Plan, settings: Settings, tell: Callable[[str], None]) -> Dri
     notes = [f"not understood: {trouble}".replace("\n", "; ") for trouble in troubles]
     reaped = reaper.reap(at)
     notes += [f"removed what a former drill left: {each.what}" for each in reaped if isinstance(each, reaper.Removed)]
-    before = kernel_state.look()
+    before, modules = kernel_state.look(), _modules()
     exercises: list[Exercise] = []
     controls: list[Exercise] = []
     stopped = ""
@@ -104,6 +106,9 @@ def _drilled(plan: Plan, settings: Settings, tell: Callable[[str], None]) -> Dri
             stopped = told(error)
     with interruption.held_off():
         after = kernel_state.look()
+    if plan.allow_global or plan.disposable:
+        for name in sorted(_LOADED - modules):
+            kernel_calls.unload(name)
     changed = tuple(map(str, kernel_state.differences(before, after, name)))
     if kernel_state.others(before, after, name):
         notes.append("another drill ran at the same time: its processes and memory cannot be told from this one's")
@@ -120,6 +125,15 @@ def _drilled(plan: Plan, settings: Settings, tell: Callable[[str], None]) -> Dri
         time.monotonic() - begun,
         stopped,
     )
+
+
+def _modules() -> frozenset[str]:
+    try:
+        return frozenset(
+            line.partition(" ")[0] for line in Path("/proc/modules").read_text(encoding="ascii").splitlines()
+        )
+    except OSError:
+        return _LOADED
 
 
 def chosen_techniques(only: Sequence[str]) -> list[Technique]:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from holdfast.app import drill
+from holdfast.app.drill_targets import built_in
 from holdfast.app.settings import Settings
 from holdfast.model.drill import DrillReport
 from holdfast.model.errors import Error, Usage
@@ -99,7 +100,7 @@ def _in_machine(plan: drill.Plan, name: str, tell: Callable[[str], None]) -> Dri
 
 def _taken(word: str, inside: Path) -> str:
     """Take a target into the machine: a file is copied, the lab is there; what runs here is not."""
-    if word == "lab" or word.startswith("lab:"):
+    if built_in(word):
         return word
     path = Path(word)
     if "://" in word or word == "machine":

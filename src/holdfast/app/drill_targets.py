@@ -65,15 +65,16 @@ def wanted(words: tuple[str, ...], settings: Settings, troubles: list[NotUnderst
     Raises:
         Usage: A word is no target.
     """
-    live = [word for word in words if not _built_in(word)]
+    live = [word for word in words if not built_in(word)]
     for word in words:
-        if _built_in(word):
+        if built_in(word):
             yield from _of_ours(word)
     if live:
         yield from _of_theirs(sort_targets(live), settings, troubles)
 
 
-def _built_in(word: str) -> bool:
+def built_in(word: str) -> bool:
+    """Tell whether a target is one of ours: of the lab, or drawn."""
     return word == "lab" or word.startswith(("lab:", DRAWN))
 
 

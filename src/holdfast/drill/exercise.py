@@ -284,6 +284,8 @@ def _judged(  # noqa: PLR0913, PLR0917 - each is one thing it depends on
         return replace(base, outcome=Outcome.NOT_ATTEMPTED, reason=reason)
     if trial.escaped:
         return replace(base, outcome=Outcome.BLOCKED, reason="it worked once and not again in a fresh replica")
+    if not trial.tried and trial.reason:
+        return replace(base, outcome=Outcome.NOT_ATTEMPTED)
     layers, together = stopped
     if not trial.tried:
         # Without the host's thing inside there is no step to perform: the lack of it is what stops the attempt.

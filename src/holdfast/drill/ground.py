@@ -6,13 +6,14 @@ import contextlib
 import ctypes
 import json
 import os
+import stat
 import subprocess
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from holdfast.drill import kernel_calls, stand_in_paths
+from holdfast.drill import kernel_calls, planting, stand_in_paths
 from holdfast.drill.boxes import PROBE
 from holdfast.drill.hearings import ContainerdNamespaces, Frames, Heard
 from holdfast.drill.journal import Journal, Kind
@@ -21,7 +22,7 @@ from holdfast.drill.places import Filled, Place
 from holdfast.drill.stage import Disk, Planted, Stage
 from holdfast.drill.staging import ENGINE_SOCKETS, KERNEL_TREES
 from holdfast.drill.undo_engine import EXPIRES, LABEL
-from holdfast.model.errors import Error
+from holdfast.model.errors import Error, Unsafe
 
 _CONTAINERD = "/run/containerd/containerd.sock"
 _PATIENCE_S = 1.5
@@ -79,11 +80,17 @@ class Ground:
         """Mount what has no stand-in where it belongs in a stand-in tree, so that the tree has the host's shape."""
         if str(place) in self._shown or not Path(real).exists():
             return
-        if Path(real).is_dir():
-            place.mkdir(parents=True, exist_ok=True)
-        elif not place.exists():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.touch()
+        # A replica before this one may have left a link there.
+        with planting.opened(self._journal.folder, place.parent, make=True) as folder:
+            if Path(real).is_dir():
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(place.name, 0o755, dir_fd=folder)
+            elif not planting.kind(self._journal.folder, place):
+                planting.written(self._journal.folder, place, "", 0o600)
+        if planting.kind(self._journal.folder, place) not in {stat.S_IFDIR, stat.S_IFREG, stat.S_IFSOCK}:
+            raise Unsafe(
+                "Something else stands where the stand-in has the host's own", str(place), "run the drill again"
+            )
         self._journal.will(Kind.MOUNT, path=str(place))
         kernel_calls.mount(real, str(place), kernel_calls.MS_BIND | kernel_calls.MS_REC)
         # A change below must not come back to the host.
@@ -140,19 +147,21 @@ class Ground:
             Its name in the directory and its token; None where it cannot be planted.
         """
         token = self.new_token()
-        if not outside.is_dir():
-            if self.real or not str(outside).startswith(str(self._journal.folder)) or not outside.is_file():
-                return None
-            outside.write_text(token, encoding="ascii")
-            return "", token
         path = outside / f"holdfast-{token[:16]}-{token[-6:]}"
         try:
+            # Only what a replica could have changed is walked without links; the host's own links are meant.
+            top = self._journal.folder if outside.is_relative_to(self._journal.folder) else outside.resolve()
+            if top != self._journal.folder:
+                path = top / path.name
+            there = planting.kind(top, path.parent)
+            if there == stat.S_IFREG and top == self._journal.folder:
+                planting.overwritten(top, outside, token)
+                return "", token
+            if there != stat.S_IFDIR or not path.parent.is_dir():
+                return None
             self._journal.will(Kind.FILE, path=str(path))
-            path.write_text(token, encoding="ascii")
-            path.chmod(mode)
-        except OSError:
-            return None
-        except Error:
+            planting.written(top, path, token, mode)
+        except (OSError, Error):
             return None
         self._planted_files.append(path)
         return path.name, token
@@ -160,8 +169,8 @@ class Ground:
     def forget_files(self) -> None:
         """Remove the canaries that were planted for one replica."""
         for path in self._planted_files:
-            with contextlib.suppress(OSError):
-                path.unlink()
+            inside = path.is_relative_to(self._journal.folder)
+            planting.removed(self._journal.folder if inside else path.parent, path)
         self._planted_files.clear()
 
     def canary(self) -> Place:
@@ -344,9 +353,11 @@ def file_handle(path: Path) -> tuple[int, str]:
 
 def _holds(path: Path, token: str) -> bool:
     try:
-        return path.is_file() and token in path.read_text(encoding="utf-8", errors="replace")[:4096]
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
         return False
+    with os.fdopen(handle, "rb") as file:
+        return stat.S_ISREG(os.fstat(handle).st_mode) and token.encode() in file.read(4096)
 
 
 def nobody_starts(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 KERNEL_TREES = ("/proc", "/sys")
 """What the kernel itself shows. There is no stand-in for it; what a drill does there is looking and writing back."""
+_HOST_ROOT = re.compile(r"/proc/(1|self|thread-self)/root(?=/|$)")
+"""Another name of the host's root, which does have a stand-in. Other doors in /proc the fence refuses."""
 ENGINE_SOCKETS = (
     "/run/docker.sock",
     "/run/containerd/containerd.sock",
@@ -37,6 +40,8 @@ def _bind(bind: Bind, ground: Ground) -> Bind:
     if not bind.source:
         return bind
     path = normal_path(bind.source)
+    while door := _HOST_ROOT.match(path):
+        path = normal_path(path[door.end() :] or "/")
     bind = replace(bind, source=path)
     if ground.real:
         missing = ground.missing(path)

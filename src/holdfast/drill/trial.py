@@ -75,6 +75,9 @@ def attempt(session: Session, technique: Technique, places: Places, surround: Su
     best: Trial | None = None
     full = [way for way in technique.drill if way.global_effect] if surround.global_effect else []
     for way in (*full, *(way for way in technique.drill if not way.global_effect)):
+        if way.loads and not surround.global_effect and not known_file_system(way.loads):
+            best = best or Trial(False, tried=False, way=way, reason=f"it would load the kernel module {way.loads}")
+            continue
         for filled in places.fill(way):
             if not filled.real and way.proved_by is ProvedBy.SURFACE:
                 best = best or Trial(False, tried=False, way=way, absent=True)
@@ -92,6 +95,14 @@ def attempt(session: Session, technique: Technique, places: Places, surround: Su
     if best is None:
         return Trial(False, tried=False, reason="" if technique.drill else "there is no harmless way to try it")
     return best
+
+
+def known_file_system(name: str) -> bool:
+    """Tell whether the kernel knows a file system type without loading anything."""
+    try:
+        return name in Path("/proc/filesystems").read_text(encoding="ascii").split()
+    except OSError:
+        return False
 
 
 def _one(session: Session, technique: Technique, way: Way, filled: Filled, surround: Surround) -> Trial:

@@ -72,6 +72,8 @@ class Way:
         in_host: Namespaces (``pid``, ``net``, ``ipc``, ``cgroup``, ``user``) that must be the host's own for a success
             to count; the runner compares them itself.
         needs: Parts that must run on the host to act on what is left there: ``systemd``, ``kubelet``, ...
+        loads: File system type whose kernel module the first step would load where it is not there yet; that stays
+            loaded, so it counts as a global effect.
         wide_needs: The same where not the directory itself is mounted but one above it, which says nothing of its use.
     """
 
@@ -82,6 +84,7 @@ class Way:
     global_effect: bool = False
     needs: tuple[str, ...] = ()
     wide_needs: tuple[str, ...] = ()
+    loads: str = ""
     in_host: frozenset[str] = frozenset()
 
 

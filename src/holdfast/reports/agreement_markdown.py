@@ -39,10 +39,10 @@ def _head(agreement: Agreement, seed: int) -> Iterator[str]:
         "Made by `make agreement`; do not edit. `holdfast agreement --seed N` draws other containers.",
         "",
         (
-            f"Containers are drawn with seed {seed}: every pair of settings at least once as far as the number allows, then"
-            " at random. For each, the scan says what is open, every technique that can be tried without harm is tried in a"
-            " replica, and the two are compared. An attempt counts as escaped only where the host's side shows a random"
-            " token, twice: in two fresh replicas. The word *surface* marks attempts that stop at the kernel's answer."
+            f"Containers are drawn with seed {seed}: every pair of settings at least once as far as the number allows,"
+            " then at random. For each, the scan says what is open, every technique that can be tried without harm is"
+            " tried in a replica, and the two are compared. An attempt counts as escaped only where the host's side"
+            " shows a random token, or the kernel let the last step pass, twice: in two fresh replicas."
         ),
         "",
         "| | |",

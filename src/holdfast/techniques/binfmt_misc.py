@@ -86,12 +86,14 @@ TECHNIQUE = Technique(
             ),
             ProvedBy.SURFACE,
             in_host=frozenset({"user"}),
+            loads="binfmt_misc",
         ),
         Way(
             "open the register of binfmt_misc in a mount that is attached nowhere",
             (step("detached", type="binfmt_misc", options=""), step("open_at", slot="0", path="register", mode="w")),
             ProvedBy.SURFACE,
             in_host=frozenset({"user"}),
+            loads="binfmt_misc",
         ),
         Way(
             "open the register in a mount of the host's /proc",
