@@ -88,9 +88,7 @@ class Ground:
             elif not planting.kind(self._journal.folder, place):
                 planting.written(self._journal.folder, place, "", 0o600)
         if planting.kind(self._journal.folder, place) not in {stat.S_IFDIR, stat.S_IFREG, stat.S_IFSOCK}:
-            raise Unsafe(
-                "Something else stands where the stand-in has the host's own", str(place), "run the drill again"
-            )
+            raise Unsafe("Something else stands in the stand-in", str(place), "run the drill again")
         self._journal.will(Kind.MOUNT, path=str(place))
         kernel_calls.mount(real, str(place), kernel_calls.MS_BIND | kernel_calls.MS_REC)
         # A change below must not come back to the host.
@@ -353,6 +351,9 @@ def file_handle(path: Path) -> tuple[int, str]:
 
 def _holds(path: Path, token: str) -> bool:
     try:
+        # Opening a device could act.
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return False
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
         return False
