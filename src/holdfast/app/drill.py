@@ -237,7 +237,10 @@ def run(
                 tell=tell,
                 boundary=journal.boundary,
             )
-            yield made, ground
+            try:
+                yield made, ground
+            finally:
+                ground.close()
     finally:
         with interruption.held_off():
             done = reaper.finish(journal)

@@ -325,6 +325,13 @@ class Ground:
                     old = host.read_text(encoding="utf-8").rstrip("\n")
                     self._journal.will(Kind.SETTING, path=str(host), old=old, new=step.args["text"])
 
+    def close(self) -> None:
+        """Close what listens here; the stage closes its own."""
+        for made in self._made.values():
+            if isinstance(made, Frames):
+                made.close()
+        self._made.clear()
+
     def _once(self, name: str, make: Callable[[], _T]) -> _T:
         if name not in self._made:
             self._made[name] = make()

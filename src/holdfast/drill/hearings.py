@@ -88,3 +88,7 @@ class Frames:
 
     def forget(self, token: str) -> None:
         """Do nothing: a frame leaves nothing."""
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._socket.close()
