@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 SOURCES := $(shell find src -name '*.py' -o -name '*.html' -o -name '*.css' -o -name '*.[ch]' 2>/dev/null) pyproject.toml hatch_build.py
 
-.PHONY: help setup demo test check bench lock clean format
+.PHONY: help setup demo test check agreement bench lock clean format
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,9 @@ check: $(VENV)/.wheel ## formatting, lint, types, floors
 	@$(BIN)/mypy
 	@$(BIN)/basedpyright --level error
 	@$(BIN)/lint-imports --no-cache | tail -n 12
+
+agreement: $(VENV)/.wheel ## hold predictions against attempts, here and in virtual machines; about an hour
+	@BIN=$(BIN) scripts/agreement $(ARGS)
 
 bench: $(VENV)/.wheel ## measure speed and memory, in pairs in one run
 	@BIN=$(BIN) scripts/bench $(ARGS)

@@ -72,7 +72,7 @@ def _in_machine(plan: drill.Plan, name: str, tell: Callable[[str], None]) -> Dri
             packed.write_bytes(probe("x86_64").read_bytes())
             packed.chmod(0o755)
         words = [_taken(word, inside) for word in plan.targets]
-        line = ["python3", "-m", "holdfast", "drill", "--quiet", "--format", "json", "--output", "out/drill.json"]
+        line = ["python3", "-m", "holdfast", "drill", "--format", "json", "--output", "out/drill.json"]
         line += [part for each in plan.only for part in ("--technique", each)]
         line += [] if plan.explain else ["--no-explain"]
         code = 0
