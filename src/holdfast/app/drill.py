@@ -93,7 +93,7 @@ def _drilled(plan: Plan, settings: Settings, tell: Callable[[str], None]) -> Dri
     left: list[str] = []
     asked = [(exercises, target) for target in targets]
     with run(plan, settings, tell, left, _starter(targets)) as (made, ground):
-        name = made.boxes.run
+        ours = made.boxes.run
         into = controls
         try:
             for into, target in (*((controls, each) for each in _controls(targets)), *asked):
@@ -106,12 +106,12 @@ def _drilled(plan: Plan, settings: Settings, tell: Callable[[str], None]) -> Dri
         except (Error, OSError) as error:
             stopped = told(error)
     with interruption.held_off():
+        if plan.allow_global or plan.disposable:
+            for module in sorted(_LOADED - modules):
+                kernel_calls.unload(module)
         after = kernel_state.look()
-    if plan.allow_global or plan.disposable:
-        for name in sorted(_LOADED - modules):
-            kernel_calls.unload(name)
-    changed = tuple(map(str, kernel_state.differences(before, after, name)))
-    if kernel_state.others(before, after, name):
+    changed = tuple(map(str, kernel_state.differences(before, after, ours)))
+    if kernel_state.others(before, after, ours):
         notes.append("another drill ran at the same time: its processes and memory cannot be told from this one's")
     return DrillReport(
         tuple(exercises),
