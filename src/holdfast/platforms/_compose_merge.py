@@ -12,7 +12,7 @@ from __future__ import annotations
 from holdfast.model.errors import NotUnderstood
 from holdfast.platforms._compose_tree import OVERRIDE, RESET, Branch, Leaf, Row, Tree
 
-_LIKE_LISTS = frozenset({"tmpfs", "sysctls"})
+_LIKE_LISTS = frozenset({"annotations", "labels", "sysctls", "tmpfs"})
 _LIKE_MAPPINGS = frozenset({"networks"})
 
 

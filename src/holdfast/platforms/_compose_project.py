@@ -25,13 +25,13 @@ from holdfast.platforms._compose_tree import Branch, Grower, Leaf, Row, Source, 
 from holdfast.platforms._docker_run_files import Files
 
 SERVICE_KEYS = frozenset({
-    "build", "cap_add", "cap_drop", "cgroup", "cgroup_parent", "configs", "container_name", "credential_spec", "deploy",
-    "device_cgroup_rules", "devices", "extends", "gpus", "group_add", "image", "ipc", "isolation", "net",
-    "network_mode", "networks", "pid", "platform", "privileged", "profiles", "provider", "read_only", "runtime",
-    "secrets", "security_opt", "sysctls", "tmpfs", "tty", "use_api_socket", "user", "userns_mode", "uts", "volumes",
-    "volumes_from",
+    "annotations", "build", "cap_add", "cap_drop", "cgroup", "cgroup_parent", "configs", "container_name",
+    "credential_spec", "deploy", "device_cgroup_rules", "devices", "extends", "gpus", "group_add", "image", "ipc",
+    "isolation", "labels", "net", "network_mode", "networks", "pid", "platform", "privileged", "profiles", "provider",
+    "read_only", "runtime", "secrets", "security_opt", "sysctls", "tmpfs", "tty", "use_api_socket", "user",
+    "userns_mode", "uts", "volumes", "volumes_from",
 })  # fmt: skip
-"""Fields that bear on confinement. The others are not even looked at, so their variables need not be known."""
+"""Fields that bear on confinement, or may speak to Holdfast itself. The others are not even looked at, so their variables need not be known."""
 TOP_KEYS = frozenset({"volumes", "secrets", "configs", "networks", "include", "name"})
 _DEPTH = 16
 _MOST_FILES = 128

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from holdfast.model.facts import Fact
@@ -13,6 +13,7 @@ from holdfast.platforms._compose_tree import Branch, Leaf, Row, Source, Tree
 from holdfast.platforms._docker_run_files import Files
 from holdfast.platforms._docker_run_request import Request, Said
 from holdfast.platforms._docker_run_security import tell_security
+from holdfast.platforms._own_labels import assigned
 
 _FLAGS: tuple[tuple[str, Fact[bool]], ...] = (
     ("privileged", declared.PRIVILEGED), ("read_only", declared.READ_ONLY_ROOT), ("tty", declared.TERMINAL),
@@ -54,6 +55,7 @@ def request_of(service: Branch, root: Branch, project: Source, files: Files) -> 
     _tell_system(request, service)
     Mounts(request, root).tell(service)
     tell_devices(request, service)
+    request.labels = [*_labels(service.get("labels")), *_labels(service.get("annotations"))]
     options = service.get("security_opt")
     if isinstance(options, Row):
         request.security = [_said(item, "security_opt") for item in options.items]
@@ -165,6 +167,16 @@ def _tell_sysctls(request: Request, tree: Tree | None) -> None:
             items.append(Leaf(f"{key}={text}", f"{key}={text}", tree.place(key), tree.source, unknown))
         tree = Row(items, tree.where, tree.source)
     _tell_list(request, tree, "sysctls", declared.SYSCTLS, lambda text: text.partition("=")[0])
+
+
+def _labels(tree: Tree | None) -> Iterator[tuple[str, str | None]]:
+    if isinstance(tree, Branch):
+        for key, child in tree.items():
+            known = isinstance(child, Leaf) and not child.unknown
+            yield key, child.text if known and isinstance(child, Leaf) else None
+    for item in tree.items if isinstance(tree, Row) else ():
+        if isinstance(item, Leaf):
+            yield assigned(item.text, known=not item.unknown)
 
 
 def _tell_system(request: Request, service: Branch) -> None:

@@ -26,6 +26,7 @@ from holdfast.platforms._docker_run_values import (
     volume_parts,
 )
 from holdfast.platforms._docker_run_words import Word
+from holdfast.platforms._own_labels import assigned
 
 SOCKET = "/var/run/docker.sock"
 _ENGINE = {"nerdctl": "containerd"}
@@ -214,6 +215,8 @@ class Reader:
             request.user = said
         elif option == "runtime":
             request.runtime = said
+        elif option in {"label", "annotation"}:
+            request.labels.append(assigned(said.text, known=not said.unknown))
         elif option == "name":
             self.name = Word(said.text, said.where.line, said.unknown)
         elif option in {"uidmap", "gidmap", "subuidname", "subgidname"}:

@@ -83,6 +83,8 @@ class Request:
         self.system: Said | None = None
         self.whole: list[tuple[Mount, Where]] | None = None
         self.busy = False
+        self.labels: list[tuple[str, str | None]] = []
+        """Labels and annotations; None for a value that nobody could tell."""
         self.gap = ""
         """Why things that are not asked for here may still be asked for elsewhere."""
 

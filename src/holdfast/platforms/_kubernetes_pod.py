@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from holdfast.platforms._kubernetes_devices import devices
 from holdfast.platforms._kubernetes_security import Levels, Table, answer_security
 from holdfast.platforms._kubernetes_spot import Spot
 from holdfast.platforms._kubernetes_volumes import Volumes, mounts
+from holdfast.platforms._own_labels import own
 from holdfast.platforms._process_peers import peers
 
 _LISTS = (
@@ -41,12 +42,23 @@ class Owner:
         name: Its name, empty where it has none.
         namespace: Empty where none is named.
         claims: Claim templates: name of the volume, name of the claim.
+        labels: Its labels and annotations; None for a value that is no text.
     """
 
     kind: str
     name: str
     namespace: str
     claims: dict[str, str]
+    labels: tuple[tuple[str, str | None], ...] = ()
+
+
+def labels_of(metadata: Spot | None) -> Iterator[tuple[str, str | None]]:
+    """Yield the labels and the annotations of an object."""
+    for kind in ("labels", "annotations"):
+        spot = None if metadata is None else metadata.get(kind)
+        for key in spot.keys() if spot is not None else ():
+            child = spot.get(key) if spot is not None else None
+            yield key, None if child is None or not isinstance(child.value, str) else child.value
 
 
 def read_pod(owner: Owner, pod: Spot, spec: Spot, status: Spot | None) -> list[Described]:
@@ -63,6 +75,7 @@ def read_pod(owner: Owner, pod: Spot, spec: Spot, status: Spot | None) -> list[D
     """
     metadata = pod.mapping("metadata")
     annotations = None if metadata is None else metadata.mapping("annotations")
+    labels = own((*owner.labels, *labels_of(metadata)))
     context = spec.get("securityContext")
     shared = _of_pod(spec, context, owner)
     volumes = Volumes(spec, owner.namespace, owner.claims)
@@ -88,6 +101,7 @@ def read_pod(owner: Owner, pod: Spot, spec: Spot, status: Spot | None) -> list[D
                 container.where,
                 "" if image is None else image.name(),
                 keys.get(name, ""),
+                labels,
             )
             levels = Levels(container, context, annotations, name)
             told = _role(container, role)

@@ -20,6 +20,7 @@ from holdfast.platforms._compose_service import request_of, strings
 from holdfast.platforms._compose_tree import Branch, Leaf
 from holdfast.platforms._docker_run_files import Files
 from holdfast.platforms._docker_run_request import Request
+from holdfast.platforms._own_labels import own
 
 NAME = "compose"
 
@@ -98,7 +99,7 @@ def read(document: Document, surroundings: Surroundings) -> Reading:
         if not _active(profiles, surroundings.profiles):
             continue
         image = bodies[name].get("image")
-        labels = {"profiles": ",".join(profiles)} if profiles else {}
+        labels = own(request.labels) | ({"profiles": ",".join(profiles)} if profiles else {})
         workload = Workload(
             name, "compose service", request.where, image.text if isinstance(image, Leaf) else "", "", labels
         )

@@ -21,6 +21,7 @@ from holdfast.platforms._docker_run_place import Place, place_of
 from holdfast.platforms._docker_run_request import Request
 from holdfast.platforms._docker_run_security import tell_security
 from holdfast.platforms._docker_run_shell import commands, mentioned
+from holdfast.platforms._own_labels import own
 
 NAME = "docker_run"
 
@@ -82,7 +83,8 @@ def _read(text: str, name: str, files: Files, place: Place) -> Reading:
         image = reader.image.text if reader.image is not None else ""
         title = reader.name.text if reader.name is not None else image
         where = Where(name, "", reader.command.line)
-        workload = Workload(title or f"{reader.command.engine} run", "docker run", where, image)
+        labels = own(reader.request.labels)
+        workload = Workload(title or f"{reader.command.engine} run", "docker run", where, image, "", labels)
         workloads.append(Described(workload, reader.request.facts(others)))
     return Reading(tuple(workloads), tuple(problems))
 

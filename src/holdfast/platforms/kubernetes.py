@@ -15,7 +15,7 @@ from holdfast.model.workload import Described, Reading, Surroundings
 from holdfast.platforms import _kubernetes_claims as claims
 from holdfast.platforms._kubernetes_others import Others
 from holdfast.platforms._kubernetes_others import waits as _waits
-from holdfast.platforms._kubernetes_pod import Owner, read_pod
+from holdfast.platforms._kubernetes_pod import Owner, labels_of, read_pod
 from holdfast.platforms._kubernetes_spot import Log, Spot
 
 NAME = "kubernetes"
@@ -167,7 +167,7 @@ class _Reader:
             namespace = "" if space is None else space.name()
         if not name and kind in _TEMPLATES:
             spot.complain("has no name", "set metadata.name")
-        owner = Owner(kind, name, namespace, self._claim_templates(spot, name, namespace))
+        owner = Owner(kind, name, namespace, self._claim_templates(spot, name, namespace), tuple(labels_of(metadata)))
         for listed in spec.entries("volumes") or ():
             template = listed.below("ephemeral", "volumeClaimTemplate", "spec")
             volume = listed.get("name")

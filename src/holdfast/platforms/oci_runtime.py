@@ -21,6 +21,7 @@ from holdfast.model.words import declared
 from holdfast.model.workload import Described, Reading, Surroundings, Workload
 from holdfast.platforms._oci_mounts import devices_answers, mounts_answers
 from holdfast.platforms._oci_values import NEXT, Answers, plain
+from holdfast.platforms._own_labels import own
 
 NAME = "oci-runtime"
 KIND = "OCI bundle"
@@ -288,4 +289,6 @@ def _workload(answers: Answers, root: Cursor, document: Document, container_id: 
     name = name or identity[:12] or container_id or answers.text(root, "hostname") or folder or document.name
     image = next((text for key in _IMAGES if (text := answers.text(notes, key))), "")
     labels = {"pause": "yes"} if answers.text(notes, "io.kubernetes.cri.container-type") == "sandbox" else {}
+    told = notes.items() if notes is not None else ()
+    labels |= own((key, child.value if isinstance(child.value, str) else None) for key, child in told)
     return Workload(name, KIND, root.where, image, identity or container_id, labels)
