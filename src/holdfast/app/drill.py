@@ -12,6 +12,7 @@ from pathlib import Path
 
 from holdfast import techniques
 from holdfast.app import interruption
+from holdfast.app.drill_host import confines, remaps_users
 from holdfast.app.drill_targets import Wanted, held_capabilities, wanted
 from holdfast.app.predicting import Predictor
 from holdfast.app.settings import Settings
@@ -248,12 +249,18 @@ def run(
 
 
 def gifts(ground: Ground) -> Gifts:
-    """Return the most that a replica can be given here: every capability we have, a mount of ``/``, a disk."""
+    """Return the most that a replica can be given here: every capability we have, mounts, a disk."""
+    shared = ground.stand_in("/srv/holdfast", shared=True)
     return Gifts(
         held_capabilities(),
-        (Bind("/", "/.holdfast/host", stand_in="" if ground.real else str(ground.stand_in("/"))),),
+        (
+            Bind("/", "/.holdfast/host", stand_in="" if ground.real else str(ground.stand_in("/"))),
+            Bind("/srv/holdfast", "/.holdfast/shared", propagation="rshared", stand_in=str(shared)),
+        ),
         (Node("/dev/holdfast-disk", "/dev/holdfast-disk", stand_in=str(ground.disk().device)),),
-        os.geteuid() == 0,
+        user_namespace=os.geteuid() == 0,
+        remapped=remaps_users(),
+        security_module=confines(),
     )
 
 

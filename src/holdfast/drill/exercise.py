@@ -11,16 +11,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from holdfast.drill.boxes import Box, Boxes
-from holdfast.drill.finders import Finders
+from holdfast.drill.finders import Finders, mount_table
 from holdfast.drill.ground import Ground, nobody_starts
-from holdfast.drill.layers import Gifts, in_force, without
+from holdfast.drill.layers import Gifts, in_force, ungiven, without
 from holdfast.drill.parts import runs_here
+from holdfast.drill.stopping import Stopped as StoppedBy
+from holdfast.drill.stopping import stopped_by
 from holdfast.drill.trial import Surround, Trial, attempt
 from holdfast.model.drill import Attempt, Exercise, Layer, Outcome
 from holdfast.model.errors import Error, Unsafe
 from holdfast.model.replica import Replica
 from holdfast.model.technique import DrillClass, Technique
 from holdfast.model.truth import Truth
+from holdfast.reason.effective.namespaces import sandbox_of
 
 Predict = Callable[[Box], Mapping[str, Truth]]
 Tell = Callable[[str], None]
@@ -102,7 +105,7 @@ class Drill:
         trouble = ""
         stop: KeyboardInterrupt | None = None
         again: dict[str, Trial] = {}
-        stopped: dict[str, tuple[tuple[Layer, ...], bool]] = {}
+        stopped: Mapping[str, StoppedBy] = {}
         wanted = [technique for technique in techniques if technique.drill_class is not DrillClass.D0]
         try:
             self.tell(f"{target.name}: starting the replica")
@@ -128,7 +131,7 @@ class Drill:
                 tried.get(technique.id),
                 again.get(technique.id),
                 predicted.get(technique.id),
-                stopped.get(technique.id, ((), False)),
+                stopped.get(technique.id, StoppedBy()),
                 share,
                 trouble,
             )
@@ -174,6 +177,9 @@ class Drill:
             boundary=self.boundary,
             written=self.ground.written,
             cleanup=self.ground.cleanup,
+            sandbox=finders.sandbox,
+            mounts=() if finders.sandbox else mount_table(box.pid),
+            seccomp=box.replica.seccomp,
         )
         try:
             for technique in techniques:
@@ -188,37 +194,24 @@ class Drill:
         planted = self.ground.plant(target.leaked, 0o600)
         return planted or ("", "")
 
-    def _stopped_by(
-        self, target: Target, lost: list[Technique], tried: Mapping[str, Trial]
-    ) -> dict[str, tuple[tuple[Layer, ...], bool]]:
-        """Take every layer away, then put them back one at a time: those that stop an attempt alone are named."""
-        found: dict[str, tuple[tuple[Layer, ...], bool]] = {
-            technique.id: ((Layer.HOST,), False) for technique in lost if tried[technique.id].reason
-        }
-        open_ = [technique for technique in lost if technique.id not in found and technique.drill]
+    def _stopped_by(self, target: Target, lost: list[Technique], tried: Mapping[str, Trial]) -> Mapping[str, StoppedBy]:
         layers = in_force(target.replica, self.gifts)
-        bare = self._in(target, without(target.replica, layers, self.gifts), open_)
-        for technique in open_:
-            if not bare.get(technique.id, False):
-                found[technique.id] = ((Layer.HOST,), False)
-        open_ = [technique for technique in open_ if technique.id not in found]
-        stops: dict[str, list[Layer]] = {technique.id: [] for technique in open_}
-        for layer in layers:
-            if not open_:
-                break
-            self.tell(f"{target.name}: does the {layer.value} stop it?")
-            others = [each for each in layers if each is not layer]
-            works = self._in(target, without(target.replica, others, self.gifts), open_)
-            for technique in open_:
-                if works.get(technique.id) is False:
-                    stops[technique.id].append(layer)
-        for name, which in stops.items():
-            found[name] = (tuple(which) or layers, len(which) != 1)
-        return found
+        by_id = {technique.id: technique for technique in lost}
 
-    def _in(self, target: Target, replica: Replica, techniques: list[Technique]) -> dict[str, bool]:
-        if not techniques:
-            return {}
+        def try_with(kept: frozenset[Layer], names: list[str]) -> Mapping[str, Trial] | None:
+            lifted = [layer for layer in layers if layer not in kept]
+            replica = without(target.replica, lifted, self.gifts)
+            return self._in(target, replica, [by_id[name] for name in names])
+
+        return stopped_by(
+            {technique.id: tried[technique.id] for technique in lost if technique.drill},
+            layers,
+            try_with,
+            {technique.id: ungiven(technique, self.gifts) for technique in lost},
+            lambda question: self.tell(f"{target.name}: {question}"),
+        )
+
+    def _in(self, target: Target, replica: Replica, techniques: list[Technique]) -> Mapping[str, Trial] | None:
         tried: dict[str, Trial] = {}
         try:
             with self._around(replace(target, replica=replica)) as box:
@@ -227,8 +220,8 @@ class Drill:
             raise
         except (Error, OSError, subprocess.SubprocessError):
             # What did not start, or was lost, tells nothing about the rest.
-            pass
-        return {name: trial.escaped for name, trial in tried.items()}
+            return tried or None
+        return tried
 
 
 def told(error: Exception) -> str:
@@ -241,13 +234,13 @@ def told(error: Exception) -> str:
 def not_begun(target: Target, techniques: Sequence[Technique], error: Exception) -> Exercise:
     """Return what there is to say of a target of which no replica was started."""
     trouble = told(error)
-    attempts = tuple(_judged(technique, None, None, None, ((), False), 0.0, trouble) for technique in techniques)
+    attempts = tuple(_judged(technique, None, None, None, StoppedBy(), 0.0, trouble) for technique in techniques)
     return Exercise(target.name, target.kind, target.source, target.replica, target.differs, attempts, trouble)
 
 
 def shared_namespaces(box: Box) -> frozenset[str]:
     """Return the namespaces that a replica shares with the host. A sandbox shares none that counts."""
-    if box.replica.runtime in {"runsc", "kata"}:
+    if sandbox_of(box.replica.runtime or "runc") != "none":
         return frozenset()
     shared: set[str] = set()
     for name, kind in _SPACES.items():
@@ -264,7 +257,7 @@ def _judged(  # noqa: PLR0913, PLR0917 - each is one thing it depends on
     trial: Trial | None,
     again: Trial | None,
     predicted: Truth | None,
-    stopped: tuple[tuple[Layer, ...], bool],
+    stopped: StoppedBy,
     seconds: float,
     trouble: str,
 ) -> Attempt:
@@ -286,8 +279,9 @@ def _judged(  # noqa: PLR0913, PLR0917 - each is one thing it depends on
         return replace(base, outcome=Outcome.BLOCKED, reason="it worked once and not again in a fresh replica")
     if not trial.tried and trial.reason:
         return replace(base, outcome=Outcome.NOT_ATTEMPTED)
-    layers, together = stopped
-    if not trial.tried:
+    layers = stopped.layers
+    if not layers and not stopped.reason and not trial.tried:
         # Without the host's thing inside there is no step to perform: the lack of it is what stops the attempt.
-        return replace(base, outcome=Outcome.BLOCKED, blocked_by=layers or (Layer.NOT_MOUNTED,), together=together)
-    return replace(base, outcome=Outcome.BLOCKED, blocked_by=layers, together=together)
+        layers = (Layer.NOT_MOUNTED,)
+    reason = "; ".join(filter(None, (trial.reason, stopped.reason)))
+    return replace(base, outcome=Outcome.BLOCKED, blocked_by=layers, together=stopped.together, reason=reason)

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.drill.boxes import POINT, WORK, Box
+from holdfast.drill.genuine import is_device
 from holdfast.drill.ground import Ground
 from holdfast.drill.mounts_seen import inside
 from holdfast.drill.places import Place, Places
 from holdfast.model.replica import Bind
 from holdfast.reason.effective.mountinfo import WITHOUT_FILES
+from holdfast.reason.effective.namespaces import sandbox_of
 
 _OWN_FILES = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
 _DEVICE_NAMES = {
@@ -36,6 +38,7 @@ _NUMBERS = {
     "input": (13, 64),
 }
 """Linux allocated devices, Documentation/admin-guide/devices.txt."""
+_ONE_OF_A_KIND = frozenset({"mem", "port", "uinput"})
 _ETHERTYPE = b"\x88\xb5"
 """IEEE 802 local experimental ethertype 1: no protocol of anybody's."""
 _HIERARCHIES = ("rdma", "misc", "memory", "pids", "cpu", "devices", "freezer", "none,name=systemd")
@@ -112,7 +115,7 @@ class Finders:
             "shm_file": lambda _: self._shm_file(),
             "interface": lambda _: self._interfaces(),
             "frame": lambda _: [self.ground.frame(_ETHERTYPE)],
-            "leaked": lambda _: [Place("3")],
+            "leaked": lambda _: [Place("3", real=bool(self.leaked[1]))],
             "leaked_secret": lambda _: [Place(self.leaked[0] or "secret", secret=self.leaked[1])],
             "engine_request": lambda _: [self.ground.engine_request(self.box.replica.engine)],
             "namespace_request": lambda _: [self.ground.namespace_request()],
@@ -205,13 +208,23 @@ class Finders:
         return found or [Place(f"/dev/{disk.device.name}", secret=disk.raw_secret, real=False)]
 
     def _device(self, kind: str) -> list[Place]:
-        granted = [Place(node.target) for node in self.box.replica.nodes if node.source in _DEVICE_NAMES.get(kind, ())]
-        through = [
-            Place(text)
-            for name in _DEVICE_NAMES.get(kind, ())
-            for text, _ in inside(self.box.replica.binds, name, folder=False)
-        ]
-        return [*granted, *through, *(Place(name) for name in _DEVICE_NAMES.get(kind, ()))]
+        names = _DEVICE_NAMES.get(kind, ())
+        granted = [node.target for node in self.box.replica.nodes if node.source in names]
+        through = [text for name in names for text, _ in inside(self.box.replica.binds, name, folder=False)]
+        found = list(dict.fromkeys((*granted, *through, *names)))
+        if self.sandbox:
+            # The files of a sandbox cannot be looked at from here, and an answer of its kernel does not count.
+            return [Place(name) for name in found]
+        return [Place(name, real=self._is_device(kind, name)) for name in found]
+
+    def _is_device(self, kind: str, path: str) -> bool:
+        major, minor = _NUMBERS[kind]
+        return is_device(self.box.pid, path, major, minor if kind in _ONE_OF_A_KIND else None)
+
+    @property
+    def sandbox(self) -> bool:
+        """The replica has a kernel of its own."""
+        return sandbox_of(self.box.replica.runtime or "runc") != "none"
 
     def _same_fs(self) -> list[Place]:
         binds = [Place(bind.target) for bind in self.box.replica.binds if bind.source]

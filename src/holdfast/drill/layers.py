@@ -6,7 +6,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from holdfast.model.drill import Layer
+from holdfast.model.logic import Op, atoms
 from holdfast.model.replica import Bind, Node, Replica
+from holdfast.model.technique import Technique
+from holdfast.model.words import container
+from holdfast.reason.effective.capabilities import NAMES
+from holdfast.reason.effective.namespaces import sandbox_of
+
+_IN_SYS_ADMIN = frozenset({"CAP_BPF", "CAP_PERFMON", "CAP_CHECKPOINT_RESTORE"})
+"""What CAP_SYS_ADMIN allowed before they were named by themselves, and allows still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,27 +26,39 @@ class Gifts:
         binds: Mounts of the host, or of what stands in for it.
         nodes: Device nodes.
         user_namespace: The host's user namespace can be shared.
+        remapped: The engine puts every container into a user namespace, unless it is asked not to.
+        security_module: A security module of the host's confines containers.
     """
 
     capabilities: frozenset[str]
     binds: tuple[Bind, ...] = ()
     nodes: tuple[Node, ...] = ()
     user_namespace: bool = True
+    remapped: bool = False
+    security_module: bool = True
 
 
 def _capability(replica: Replica, gifts: Gifts) -> Replica:
-    return replace(replica, capabilities_added=gifts.capabilities, capabilities_dropped=frozenset(), privileged=False)
+    if replica.privileged:
+        # It has every capability there is, and without the flag it would lose more than it could be given.
+        return replica
+    return replace(replica, capabilities_added=gifts.capabilities, capabilities_dropped=frozenset())
 
 
 def _user(replica: Replica, _gifts: Gifts) -> Replica:
-    return replace(replica, user="0:0", groups=())
+    if replica.user.partition(":")[0] in {"0", "root"} or not (replica.user or replica.image):
+        return replica
+    # Groups only ever add to what a user may do.
+    return replace(replica, user="0:0")
 
 
 def _seccomp(replica: Replica, _gifts: Gifts) -> Replica:
     return replace(replica, seccomp="unconfined")
 
 
-def _lsm(replica: Replica, _gifts: Gifts) -> Replica:
+def _lsm(replica: Replica, gifts: Gifts) -> Replica:
+    if not gifts.security_module:
+        return replica
     return replace(replica, apparmor="unconfined", selinux=("disable",))
 
 
@@ -53,7 +73,8 @@ def _read_only(replica: Replica, _gifts: Gifts) -> Replica:
 
 
 def _user_namespace(replica: Replica, gifts: Gifts) -> Replica:
-    if not gifts.user_namespace:
+    own = bool(replica.user_map) or (gifts.remapped and replica.engine != "oci" and "user" not in replica.namespaces)
+    if not gifts.user_namespace or not own:
         return replica
     return replace(replica, namespaces=replica.namespaces | {"user"}, user_map=())
 
@@ -63,6 +84,8 @@ def _device_cgroup(replica: Replica, _gifts: Gifts) -> Replica:
 
 
 def _sandbox(replica: Replica, _gifts: Gifts) -> Replica:
+    if sandbox_of(replica.runtime or "runc") == "none":
+        return replica
     return replace(replica, runtime="runc" if replica.engine == "oci" else "")
 
 
@@ -95,10 +118,34 @@ def in_force(replica: Replica, gifts: Gifts) -> tuple[Layer, ...]:
 
 
 def without(replica: Replica, layers: Iterable[Layer], gifts: Gifts) -> Replica:
-    """Return the replica with layers taken away."""
+    """Return the replica with layers taken away, as far as it can still be started."""
     wanted = set(layers)
-    # The order is fixed: what is mounted first is made writable afterwards.
+    first = replica
+    if Layer.NOT_MOUNTED in wanted and Layer.READ_ONLY not in wanted and any(bind.read_only for bind in replica.binds):
+        # Otherwise a second, writable mount would hide that the first is read-only.
+        gifts = replace(gifts, binds=tuple(replace(bind, read_only=True) for bind in gifts.binds))
     for layer, lift in _LIFTS.items():
         if layer in wanted:
             replica = lift(replica, gifts)
+    return _startable(replica, first) if wanted else replica
+
+
+def _startable(replica: Replica, first: Replica) -> Replica:
+    """Take back what a sandbox refuses to be given: it has no device, namespace or later mount of the host."""
+    if sandbox_of(replica.runtime or "runc") != "none":
+        binds = tuple(bind if bind in first.binds else replace(bind, propagation="") for bind in replica.binds)
+        replica = replace(replica, binds=binds, nodes=first.nodes)
+        return replace(replica, device_rules=first.device_rules, namespaces=first.namespaces)
     return replica
+
+
+def ungiven(technique: Technique, gifts: Gifts) -> tuple[str, ...]:
+    """Return the capabilities that a technique may need and that no replica can be given here."""
+    asked = {
+        str(name)
+        for atom in atoms(technique.exposed_when)
+        if atom.fact is container.CAPABILITIES and atom.op is Op.HAS
+        for name in (atom.value if isinstance(atom.value, (tuple, frozenset)) else (atom.value,))
+    }
+    held = gifts.capabilities | (_IN_SYS_ADMIN if "CAP_SYS_ADMIN" in gifts.capabilities else frozenset())
+    return tuple(name for name in NAMES if name in asked - held)

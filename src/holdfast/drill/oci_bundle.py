@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import os
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from holdfast.drill.container_line import VARIABLE
-from holdfast.model.replica import Bind, Replica
+from holdfast.model.replica import Bind, Node, Replica
 from holdfast.reason.effective.capabilities import DEFAULTS, EVERY, spelled
 
 _MASKED = (
@@ -75,10 +77,13 @@ def config(replica: Replica, command: list[str], cgroup: str, secret: str = "") 
     if replica.user_map:
         spaces.append({"type": "user"})
     mapping = [{"containerID": a, "hostID": b, "size": c} for a, b, c in replica.user_map]
+    nodes = list(_nodes(replica))
     linux: dict[str, Any] = {
         "namespaces": spaces,
         "cgroupsPath": cgroup,
-        "resources": {"devices": [*_DEVICES, *map(_rule, replica.device_rules)]},
+        # A runtime makes no node in a user namespace: it mounts the host's of the same name, which is not the stand-in.
+        "devices": [] if replica.user_map else [entry for entry, _ in nodes],
+        "resources": {"devices": [*_DEVICES, *map(_rule, replica.device_rules), *(rule for _, rule in nodes)]},
         "maskedPaths": [] if replica.unmasked else list(_MASKED),
         "readonlyPaths": [] if replica.unmasked else list(_READ_ONLY),
         "uidMappings": mapping,
@@ -111,7 +116,11 @@ def config(replica: Replica, command: list[str], cgroup: str, secret: str = "") 
         },
         "root": {"path": "rootfs", "readonly": replica.read_only},
         "hostname": "holdfast",
-        "mounts": [*_system_mounts(replica), *map(_mount, replica.binds)],
+        "mounts": [
+            *_system_mounts(replica),
+            *map(_mount, replica.binds),
+            *(_node_mount(node) for node in replica.nodes if replica.user_map and _is_node(node)),
+        ],
         "linux": linux,
     }
 
@@ -128,8 +137,12 @@ def capabilities(replica: Replica) -> frozenset[str]:
 
 def _system_mounts(replica: Replica) -> list[dict[str, Any]]:
     sys_options = ["nosuid", "noexec", "nodev"] + ([] if replica.privileged else ["ro"])
+    # In a user namespace the kernel mounts procfs and sysfs only for the owner of the process or network namespace;
+    # what an engine does then, and so do we, is to hand on the host's.
+    own_proc = not (replica.user_map and "pid" in replica.namespaces)
+    own_sys = not (replica.user_map and "net" in replica.namespaces)
     mounts: list[dict[str, Any]] = [
-        {"destination": "/proc", "type": "proc", "source": "proc"},
+        {"destination": "/proc", "type": "proc", "source": "proc"} if own_proc else _handed_on("/proc", ["rw"]),
         {
             "destination": "/dev",
             "type": "tmpfs",
@@ -143,16 +156,10 @@ def _system_mounts(replica: Replica) -> list[dict[str, Any]]:
             "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"],
         },
     ]
-    if "net" in replica.namespaces and replica.user_map:
-        return mounts  # sysfs cannot be mounted where the network namespace is not one's own
     if "ipc" in replica.namespaces:
-        shm = {
-            "destination": "/dev/shm",  # noqa: S108 - the path is the kernel's
-            "type": "bind",
-            "source": "/dev/shm",  # noqa: S108
-            "options": ["rbind", "nosuid", "noexec", "nodev"],
-        }
-        mounts.append(shm)
+        mounts.append(_handed_on("/dev/shm", ["nosuid", "noexec", "nodev"]))  # noqa: S108 - the path is the kernel's
+    if not own_sys:
+        return [*mounts, _handed_on("/sys", sys_options)]
     mounts.append({"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": sys_options})
     if replica.runtime != "crun":
         mounts.append(
@@ -164,6 +171,10 @@ def _system_mounts(replica: Replica) -> list[dict[str, Any]]:
             }
         )
     return mounts
+
+
+def _handed_on(path: str, options: list[str]) -> dict[str, Any]:
+    return {"destination": path, "type": "bind", "source": path, "options": ["rbind", *options]}
 
 
 def _mount(bind: Bind) -> dict[str, Any]:
@@ -178,6 +189,33 @@ def _mount(bind: Bind) -> dict[str, Any]:
         "source": bind.stand_in or bind.source,
         "options": options,
     }
+
+
+def _is_node(node: Node) -> bool:
+    try:
+        mode = os.stat(node.stand_in or node.source).st_mode  # noqa: PTH116 - the kind is what is asked for
+    except OSError:
+        return False
+    return stat.S_ISCHR(mode) or stat.S_ISBLK(mode)
+
+
+def _node_mount(node: Node) -> dict[str, Any]:
+    return {**_handed_on(node.stand_in or node.source, []), "destination": node.target}
+
+
+def _nodes(replica: Replica) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Yield each device node with the rule that lets it be opened, as far as the host has it."""
+    for node in replica.nodes:
+        if not _is_node(node):
+            continue
+        seen = os.stat(node.stand_in or node.source)  # noqa: PTH116 - the number is what is asked for
+        kind = "c" if stat.S_ISCHR(seen.st_mode) else "b"
+        number = {"type": kind, "major": os.major(seen.st_rdev), "minor": os.minor(seen.st_rdev)}
+        entry = {"path": node.target, **number, "fileMode": stat.S_IMODE(seen.st_mode)}
+        yield (
+            {**entry, "uid": seen.st_uid, "gid": seen.st_gid},
+            {"allow": bool(node.permissions), **number, "access": node.permissions or "rwm"},
+        )
 
 
 def _rule(text: str) -> dict[str, Any]:

@@ -73,7 +73,8 @@ class Filled:
         outside: Host paths of files that the steps would leave.
         secrets: What would prove a read.
         hearings: What could hear the token.
-        real: Every place is the host's own.
+        absent: Words of which the host's thing is not there.
+        host: A path of the host's is among the places, and is there.
         direct: Every place is mounted itself.
         token: The attempt's token.
     """
@@ -82,9 +83,15 @@ class Filled:
     outside: tuple[Path, ...]
     secrets: frozenset[str]
     hearings: tuple[Hearing, ...]
-    real: bool
+    absent: frozenset[str]
+    host: bool
     direct: bool
     token: str
+
+    @property
+    def real(self) -> bool:
+        """Every place is the host's own."""
+        return not self.absent
 
 
 Finder = Callable[[str], list[Place]]
@@ -142,7 +149,8 @@ class Places:
             tuple(dict.fromkeys(outside)),
             frozenset(place.secret for place in table.values() if place.secret),
             tuple(place.hearing for place in table.values() if place.hearing is not None),
-            all(place.real for place in table.values()),
+            frozenset(word for (word, _), place in table.items() if not place.real),
+            any(place.real and place.outside is not None for place in table.values()),
             all(place.direct for place in table.values()),
             token,
         )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno as errno_module
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from holdfast.drill import fence
 from holdfast.drill.acts import Answer
+from holdfast.drill.genuine import feigned, kernels_own
 from holdfast.drill.places import Filled, Places
 from holdfast.drill.session import Session
 from holdfast.model.drill import StepAnswer
@@ -27,7 +28,8 @@ class Trial:
         way: The way that worked, else the one that came furthest.
         steps: Its steps and the kernel's answers.
         reason: Why nothing was tried or a success does not count; empty otherwise.
-        absent: Nothing of the host that the technique needs is inside.
+        absent: Words for what the technique needs of the host and is not inside; empty where one way has it all.
+        inert: It worked, and nothing on this host acts on what was left.
     """
 
     escaped: bool
@@ -35,7 +37,8 @@ class Trial:
     way: Way | None = None
     steps: tuple[StepAnswer, ...] = ()
     reason: str = ""
-    absent: bool = False
+    absent: frozenset[str] = frozenset()
+    inert: bool = False
 
 
 @dataclass
@@ -49,6 +52,9 @@ class Surround:
         prepare: Called before the first step of an attempt; writes down what it will leave.
         started: Starts what was left at a path, as an ordinary user, and tells whether it had root's rights.
         boundary: Called at every border between two steps.
+        sandbox: The replica has a kernel of its own.
+        mounts: The replica's: mount point, options, file system type.
+        seccomp: Its profile, as in ``Replica``.
     """
 
     part: Callable[[str], bool]
@@ -59,6 +65,9 @@ class Surround:
     boundary: Callable[[str], None] = field(default=lambda _name: None)
     written: Callable[[str, Iterable[Path]], bool] = field(default=lambda _token, _paths: False)
     cleanup: Callable[[str, Iterable[Path]], None] = field(default=lambda _token, _paths: None)
+    sandbox: bool = False
+    mounts: Sequence[tuple[str, frozenset[str], str]] = ()
+    seccomp: str = "default"
 
 
 def attempt(session: Session, technique: Technique, places: Places, surround: Surround) -> Trial:
@@ -73,14 +82,16 @@ def attempt(session: Session, technique: Technique, places: Places, surround: Su
         Unsafe: The fence refuses a way.
     """
     best: Trial | None = None
+    absent: frozenset[str] | None = None
     full = [way for way in technique.drill if way.global_effect] if surround.global_effect else []
     for way in (*full, *(way for way in technique.drill if not way.global_effect)):
         if way.loads and not surround.global_effect and not known_file_system(way.loads):
             best = best or Trial(False, tried=False, way=way, reason=f"it would load the kernel module {way.loads}")
             continue
         for filled in places.fill(way):
+            absent = filled.absent if absent is None else absent and filled.absent and absent | filled.absent
             if not filled.real and way.proved_by is ProvedBy.SURFACE:
-                best = best or Trial(False, tried=False, way=way, absent=True)
+                best = best or Trial(False, tried=False, way=way)
                 continue
             trial = _one(session, technique, way, filled, surround)
             if trial.escaped:
@@ -94,7 +105,7 @@ def attempt(session: Session, technique: Technique, places: Places, surround: Su
                 best = trial
     if best is None:
         return Trial(False, tried=False, reason="" if technique.drill else "there is no harmless way to try it")
-    return best
+    return replace(best, absent=absent or frozenset())
 
 
 def known_file_system(name: str) -> bool:
@@ -125,19 +136,36 @@ def _one(session: Session, technique: Technique, way: Way, filled: Filled, surro
         escaped = _proved(way, filled, surround, told[-1].answer if told else "", b"".join(data), done=done)
         surround.boundary(f"proved {name}")
     surround.cleanup(filled.token, filled.outside)
-    reason = ""
+    reason, inert = "", False
     needed = way.needs if filled.direct else (*way.needs, *way.wide_needs)
     missing = [part for part in needed if not surround.part(part)]
     foreign = sorted(way.in_host - surround.shared)
     if escaped and not filled.real:
         escaped, reason = False, "it reached what the container has itself, nothing of the host"
+    if escaped and way.proved_by is ProvedBy.SURFACE:
+        reason = _not_the_hosts(way, filled, surround)
+        escaped = not reason
     if escaped and missing:
-        escaped, reason = False, f"nothing on this host acts on it: {', '.join(missing)}"
+        escaped, inert, reason = False, True, f"nothing on this host acts on it: {', '.join(missing)}"
     elif escaped and foreign:
         escaped, reason = False, f"it happened in a namespace of the container's own: {', '.join(foreign)}"
     for hearing in filled.hearings:
         hearing.forget(filled.token)
-    return Trial(escaped, tried=True, way=way, steps=tuple(told), reason=reason)
+    return Trial(escaped, tried=True, way=way, steps=tuple(told), reason=reason, inert=inert)
+
+
+def _not_the_hosts(way: Way, filled: Filled, surround: Surround) -> str:
+    """Say who else than the host's kernel gave the answer that counts as success; empty where it was the kernel."""
+    if surround.sandbox and not filled.host:
+        return "it happened in the sandbox's own kernel"
+    call = feigned(surround.seccomp, filled.steps, way.answers)
+    if call:
+        return f"the seccomp profile answers {call} itself, so the kernel was not asked"
+    for step in filled.steps:
+        path = step.args.get("path", step.args.get("procs_path", ""))
+        if not filled.host and not kernels_own(path, surround.mounts):
+            return f"something else is mounted at {path}"
+    return ""
 
 
 def _proved(way: Way, filled: Filled, surround: Surround, last: str, data: bytes, *, done: bool) -> bool:  # noqa: PLR0913 - each is one thing it depends on

@@ -1,0 +1,50 @@
+"""What this machine does to every container, as far as a drill must know: security module, user namespace, runtimes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+_ANSWER_S = 20
+
+
+def confines() -> bool:
+    """Tell whether a security module that engines use is in force here."""
+    try:
+        if Path("/sys/module/apparmor/parameters/enabled").read_text(encoding="ascii").strip() == "Y":
+            return True
+    except OSError:
+        pass
+    return Path("/sys/fs/selinux/enforce").exists()
+
+
+def remaps_users() -> bool:
+    """Tell whether Docker puts every container into a user namespace."""
+    options = _docker("{{json .SecurityOptions}}")
+    return isinstance(options, list) and any("name=userns" in str(option) for option in options)
+
+
+def engine_runtimes(engine: str) -> frozenset[str]:
+    """Return the OCI runtimes that an engine can be asked for by name."""
+    if engine == "docker":
+        known = _docker("{{json .Runtimes}}")
+        return frozenset(map(str, known)) if isinstance(known, dict) else frozenset()
+    # Podman finds a runtime by its program.
+    return frozenset(name for name in ("runc", "crun", "runsc") if shutil.which(name))
+
+
+def _docker(template: str) -> object:
+    if shutil.which("docker") is None:
+        return None
+    try:
+        told = subprocess.run(  # noqa: S603 - an engine by its plain name
+            ["docker", "info", "--format", template],  # noqa: S607
+            capture_output=True,
+            timeout=_ANSWER_S,
+            check=False,
+        )
+        return json.loads(told.stdout) if told.returncode == 0 else None
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
