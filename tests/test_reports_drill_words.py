@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from holdfast.model.drill import Layer, Outcome
+from holdfast.model.drill import PLAYED, Layer, Outcome
 from holdfast.model.technique import DrillClass, ProvedBy
 from holdfast.reports import drill_terminal
 from holdfast.reports._words import ENGLISH
@@ -12,6 +12,7 @@ def test_every_member_of_an_enum_has_a_word_and_no_sentence_is_unused():
     source = "".join(path.read_text() for path in reports.glob("*.py") if path.name != "_words_drill.py")
     source = source.replace("'", '"')
     computed = {
+        *(f"drill.played.{fact.name}" for fact in PLAYED),
         *(f"drill.layer.{each.name}" for each in Layer),
         *(f"drill.proof.{each.name}" for each in ProvedBy),
         *(f"drill.class.{each.name}" for each in (DrillClass.D0, DrillClass.D2)),

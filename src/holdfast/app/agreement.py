@@ -17,6 +17,8 @@ from holdfast.model.technique import DrillClass, Technique
 from holdfast.reports import agreement_json, agreement_markdown, drill_json
 
 HERE = "this machine"
+_FURTHER = 1000
+"""Between the seeds of two places."""
 
 EXPLAINED: Mapping[str, str] = {}
 """Technique id -> why its prediction can come out otherwise, where the rule is not to be mended."""
@@ -49,10 +51,12 @@ def agreement(wish: Wish, settings: Settings, tell: Callable[[str], None]) -> Ag
     """
     found = Agreement()
     plan = drill.Plan((), consent=True, explain=False)
-    for place, count in ((HERE, wish.here), *((name, wish.inside) for name in wish.flavours)):
+    wanted = ((HERE, wish.here), *((name, wish.inside) for name in wish.flavours))
+    for number, (place, count) in enumerate(wanted):
         if not count:
             continue
-        words = (f"{DRAWN}{wish.seed}:{count}",)
+        # Another draw for each place, so that together they try more.
+        words = (f"{DRAWN}{wish.seed + _FURTHER * number}:{count}",)
         tell(f"{place}: {count} containers")
         report = _kept(wish, place, count)
         if report is None:

@@ -6,14 +6,14 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from holdfast import techniques
 from holdfast.app import interruption
 from holdfast.app.drill_host import confines, remaps_users
-from holdfast.app.drill_targets import Wanted, held_capabilities, wanted
+from holdfast.app.drill_targets import DRAWN_KIND, Wanted, held_capabilities, wanted
 from holdfast.app.predicting import Predictor
 from holdfast.app.settings import Settings
 from holdfast.drill import fence, kernel_calls, kernel_state, reaper
@@ -26,7 +26,7 @@ from holdfast.drill.layers import Gifts
 from holdfast.drill.probe_file import probe
 from holdfast.drill.stage import Stage
 from holdfast.drill.staging import staged
-from holdfast.model.drill import DrillReport, Exercise, Outcome
+from holdfast.model.drill import DrillReport, Exercise, Outcome, leads_out
 from holdfast.model.errors import Error, NotPermitted, NotUnderstood, Unsafe, Usage
 from holdfast.model.replica import Bind, Node, Replica
 from holdfast.model.technique import Technique
@@ -35,6 +35,8 @@ from holdfast.version import __version__
 
 _LOADED = frozenset({"binfmt_misc"})
 """Modules that an attempt has the kernel load."""
+_MOUNTED_BY_LOOKING = frozenset({"/sys/kernel/debug/tracing"})
+"""The kernel mounts tracefs there as soon as somebody looks, and leaves it."""
 LIFE_S = 3600.0
 """After this time a run is over and the reaper removes it, whatever its owner does."""
 
@@ -87,7 +89,7 @@ def _drilled(plan: Plan, settings: Settings, tell: Callable[[str], None]) -> Dri
     notes = [f"not understood: {trouble}".replace("\n", "; ") for trouble in troubles]
     reaped = reaper.reap(at)
     notes += [f"removed what a former drill left: {each.what}" for each in reaped if isinstance(each, reaper.Removed)]
-    before, modules = kernel_state.look(), _modules()
+    before, modules, points = kernel_state.look(), _modules(), frozenset(kernel_calls.mount_points())
     exercises: list[Exercise] = []
     controls: list[Exercise] = []
     stopped = ""
@@ -110,6 +112,9 @@ def _drilled(plan: Plan, settings: Settings, tell: Callable[[str], None]) -> Dri
         if plan.allow_global or plan.disposable:
             for module in sorted(_LOADED - modules):
                 kernel_calls.unload(module)
+            for place in _MOUNTED_BY_LOOKING - points:
+                with suppress(OSError):
+                    kernel_calls.detach(place)
         after = kernel_state.look()
     changed = tuple(map(str, kernel_state.differences(before, after, ours)))
     if kernel_state.others(before, after, ours):
@@ -190,6 +195,9 @@ def _starter(targets: Sequence[Wanted]) -> Replica:
 
 
 def _controls(targets: Sequence[Wanted]) -> Iterator[Wanted]:
+    if targets and all(target.kind == DRAWN_KIND for target in targets):
+        # Among drawn containers there are plain and restricted ones; more of them would only cost time.
+        return
     by = _starter(targets)
     for name, replica in CONTROLS.items():
         yield Wanted(name, "control", "built in", replace(replica, engine=by.engine, runtime=by.runtime))
@@ -288,7 +296,7 @@ def escaped(report: DrillReport) -> bool:
 
 def _leads_out(name: str) -> bool:
     technique = techniques.load().get(name)
-    return technique is None or any(change.fact.subject == "reach" for change in technique.gives)
+    return technique is None or leads_out(technique)
 
 
 def finished(report: DrillReport) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -23,7 +24,8 @@ from holdfast.model.words import declared
 from holdfast.model.workload import Described
 from holdfast.reason.effective.capabilities import NAMES
 
-DRAWN = "drawn:"
+DRAWN_KIND = "drawn"
+DRAWN = f"{DRAWN_KIND}:"
 """``drawn:SEED:COUNT`` stands for configurations that are drawn at random; ``holdfast agreement`` uses it."""
 _OLD = 38
 """Capabilities before CAP_PERFMON, CAP_BPF and CAP_CHECKPOINT_RESTORE came with Linux 5.8 and 5.9."""
@@ -85,12 +87,12 @@ def _of_ours(word: str) -> Iterator[Wanted]:
         if not (seed.isdecimal() and count.isdecimal()):
             raise Usage("a draw is named by a seed and a number", word, f"{DRAWN}7:20 draws 20 with seed 7")
         for name, replica in draw(offer(), int(seed), int(count)):
-            yield Wanted(name, "drawn", f"seed {seed}", replica)
+            yield Wanted(name, DRAWN_KIND, f"seed {seed}", replica)
         return
     only = word.partition(":")[2]
     if only and only not in LAB:
         raise Usage(f"the lab has no container {only!r}", word, f"one of: {', '.join(LAB)}")
-    engine = _engine()
+    engine = _engine("lab")
     for name, replica in LAB.items():
         if only in {"", name}:
             yield Wanted(name, "lab", "built in", replace(replica, engine=engine))
@@ -99,7 +101,7 @@ def _of_ours(word: str) -> Iterator[Wanted]:
 def _of_theirs(targets: Targets, settings: Settings, troubles: list[NotUnderstood]) -> Iterator[Wanted]:
     """Yield what files describe and what runs."""
     runtimes = frozenset(name for name in _BARE if shutil.which(name))
-    engine = _engine()
+    engine = _answering()
     if targets.paths:
         with closing(Images(settings.docker)) as images:
             run = readings(targets, (), settings, Progress(quiet=True), troubles)
@@ -118,7 +120,7 @@ def _of_theirs(targets: Targets, settings: Settings, troubles: list[NotUnderstoo
 
 def offer() -> Offer:
     """Return what can be started here."""
-    engine = _engine()
+    engine = _engine("drawn containers")
     held = held_capabilities()
     return Offer(
         engine,
@@ -142,7 +144,9 @@ def held_capabilities() -> frozenset[str]:
 def _one(described: Described, engine: str, runtimes: frozenset[str], fallback: str = "") -> Wanted:
     workload = described.workload
     asked = described.facts.value(declared.ENGINE)
-    bare = workload.kind.startswith(("OCI", "runc", "crun", "runsc"))
+    # What a runtime was told is known to the letter, and only a runtime can be told the same again.
+    value = described.facts.value
+    bare = value(declared.CAPABILITIES_EXACT) is not None and value(declared.SYSTEM_PATHS) == "exact"
     image = workload.image if asked == "docker" and workload.kind == "docker container" else ""
     runtime = _bare_runtime(workload.kind, runtimes)
     replica, differs = replica_of(described.facts, image, runtimes, engine="oci" if bare else engine)
@@ -159,17 +163,26 @@ def _bare_runtime(kind: str, runtimes: Iterable[str]) -> str:
     return first if first in runtimes else "runc"
 
 
-def _engine() -> str:
+def _answering() -> str:
+    """Return the engine that starts replicas here; empty where there is none."""
+    installed = [name for name in ("docker", "podman") if shutil.which(name)]
+    if "docker" in installed and (os.environ.get("DOCKER_HOST") or Path("/run/docker.sock").exists()):
+        return "docker"
+    # Without Docker's socket Podman is the one that can answer; where there is only Docker, it says what is wrong.
+    return installed[-1] if installed else ""
+
+
+def _engine(target: str) -> str:
     """Return the engine that starts replicas here.
 
     Raises:
         NotReachable: There is none.
     """
-    for name in ("docker", "podman"):
-        if shutil.which(name):
-            return name
-    raise NotReachable(
-        "There is no engine to start replicas with",
-        "docker, podman",
-        "install Docker or Podman, or drill an OCI bundle",
-    )
+    found = _answering()
+    if not found:
+        raise NotReachable(
+            "There is no docker and no podman to start a replica with",
+            target,
+            "install one of them, or drill an OCI config.json",
+        )
+    return found

@@ -11,6 +11,7 @@ from holdfast.app.hosts import engine_records, this_host
 from holdfast.app.progress import Progress
 from holdfast.app.targets import Targets
 from holdfast.drill.boxes import Box
+from holdfast.model.drill import PLAYED
 from holdfast.model.facts import Fact, Facts, Seen
 from holdfast.model.place import Where
 from holdfast.model.replica import Replica
@@ -20,12 +21,7 @@ from holdfast.model.workload import Described
 from holdfast.reason.catalogue import Catalogue
 
 _DRILL = Where("the drill plays this part itself")
-PLAYED: Mapping[Fact[Any], object] = {
-    assumed.HOST_USER: True,
-    assumed.UNTRUSTED_LAUNCHER: False,
-    network.LOCAL_SERVICES: True,
-}
-"""What no scan can see and the drill arranges: an ordinary account on the host, a service on the host's loopback."""
+_ARRANGED: Mapping[Fact[Any], object] = {**dict.fromkeys(PLAYED, True), assumed.UNTRUSTED_LAUNCHER: False}
 
 
 class Predictor:
@@ -41,7 +37,7 @@ class Predictor:
         self.host = this_host(engine_records(docker))
         self._catalogue = catalogue
         self._docker = docker
-        self._played = Facts({fact: Seen(value, _DRILL) for fact, value in PLAYED.items()})
+        self._played = Facts({fact: Seen(value, _DRILL) for fact, value in _ARRANGED.items()})
 
     def predict(self, box: Box) -> Mapping[str, Truth]:
         """Say for each technique whether it is open to a replica.

@@ -31,10 +31,10 @@ def _first_process() -> str:
 
 
 def _kubelet(_engine: str) -> bool:
-    for entry in os.scandir("/proc"):
-        if entry.name.isdecimal():
+    for name in os.listdir("/proc"):  # noqa: PTH208 - names are all that is wanted
+        if name.isdecimal():
             try:
-                if Path(entry.path, "comm").read_text(encoding="utf-8").strip() in {"kubelet", "k3s", "k0s"}:
+                if Path("/proc", name, "comm").read_text(encoding="utf-8").strip() in {"kubelet", "k3s", "k0s"}:
                     return True
             except OSError:
                 continue

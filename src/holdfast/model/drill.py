@@ -5,9 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from holdfast.model.facts import Fact
+from holdfast.model.logic import atoms
 from holdfast.model.replica import Replica
-from holdfast.model.technique import DrillClass, ProvedBy
+from holdfast.model.technique import DrillClass, ProvedBy, Technique
 from holdfast.model.truth import Truth
+from holdfast.model.words import assumed, network
+
+PLAYED: tuple[Fact[bool], ...] = (assumed.HOST_USER, network.LOCAL_SERVICES)
+"""What no scan can see and a drill arranges itself: an ordinary account on the host, a service on its loopback."""
+
+
+def played(technique: Technique) -> tuple[Fact[bool], ...]:
+    """Return what of ``PLAYED`` a technique asks for: its success says nothing of a host that has none of it."""
+    asked = {atom.fact for atom in atoms(technique.exposed_when)}
+    return tuple(fact for fact in PLAYED if fact in asked)
+
+
+def leads_out(technique: Technique) -> bool:
+    """Tell whether a technique that works reaches something of the host, and needs nothing that the drill plays."""
+    return not played(technique) and any(change.fact.subject == "reach" for change in technique.gives)
 
 
 class Outcome(Enum):

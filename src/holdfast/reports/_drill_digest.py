@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import chain
 
+from holdfast.model import drill
 from holdfast.model.drill import Attempt, DrillReport, Exercise, Layer, Outcome, Tally
 from holdfast.model.technique import ProvedBy, Technique
 from holdfast.model.truth import NO, YES
@@ -37,12 +38,12 @@ class Mark(Enum):
 
 
 def leads_out(attempt: Attempt, techniques: Techniques) -> bool:
-    """Tell whether a technique that works reaches something of the host, and not only opens others or widens a surface.
+    """Tell whether a technique that works is a way out: see ``model.drill.leads_out``.
 
     One that is not in the catalogue counts as a way out.
     """
     known = techniques.get(attempt.technique)
-    return known is None or any(change.fact.subject == "reach" for change in known.gives)
+    return known is None or drill.leads_out(known)
 
 
 def mark(attempt: Attempt, techniques: Techniques) -> Mark:

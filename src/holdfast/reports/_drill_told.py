@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from math import isfinite
 
-from holdfast.model.drill import Attempt, DrillReport, Exercise, Outcome
+from holdfast.model.drill import Attempt, DrillReport, Exercise, Outcome, played
 from holdfast.model.technique import DrillClass
 from holdfast.reports._drill_digest import (
     Mark,
@@ -121,12 +121,19 @@ def remarkable(attempt: Attempt, techniques: Techniques, words: Words) -> str:
 
 def remarks(attempt: Attempt, techniques: Techniques, words: Words) -> list[str]:
     """Return what else is to be said of an attempt that was made."""
-    texts = [words("drill.worked")] if _outcome(attempt, techniques) == "WORKED" else []
+    texts = [_worked(attempt, techniques, words)] if _outcome(attempt, techniques) == "WORKED" else []
     if attempt.outcome is Outcome.ESCAPED and not attempt.repeated:
         texts.append(words("drill.once"))
     if attempt.reason:
         texts.append(words("drill.remark", text=one_line(attempt.reason)))
     return texts
+
+
+def _worked(attempt: Attempt, techniques: Techniques, words: Words) -> str:
+    """Say why what worked is no way out: the drill played a part of it, or it reaches nothing by itself."""
+    technique = techniques.get(attempt.technique)
+    parts = played(technique) if technique is not None else ()
+    return words(f"drill.played.{parts[0].name}") if parts else words("drill.worked")
 
 
 def why_not(reason: str, group: tuple[Attempt, ...], words: Words) -> str:

@@ -59,6 +59,8 @@ DRILL: Mapping[str, str] = {
     "drill.missed.ESCAPED": "escaped",
     "drill.missed.WORKED": "worked",
     "drill.worked": "no way out by itself: it opens others, or widens the attack surface",
+    "drill.played.assumed.host_user": "it needs an ordinary account on the host, which the drill played",
+    "drill.played.network.local_services": "it needs an obedient service on the host's loopback; the drill played it",
     "drill.false_yes": "predicted, but stopped",
     "drill.false_yes.at": "predicted, but stopped: {told} -> {answer}",
     "drill.proof": "proof: {proof}",
