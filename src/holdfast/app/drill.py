@@ -227,11 +227,11 @@ def run(
         Error: The run cannot be prepared; whatever was made is undone.
     """
     program = probe().read_bytes()
-    predictor = Predictor(Catalogue(techniques.load().values()), settings.docker)
+    predictor = Predictor(Catalogue(techniques.load().values()), settings.docker, disposable=plan.disposable)
     journal = Journal.open(new_id(), LIFE_S, plan.boundary)
     try:
         with Stage(journal) as stage:
-            boxes = Boxes(journal, program, LIFE_S, disposable=plan.disposable)
+            boxes = Boxes(journal, program, LIFE_S, disposable=plan.disposable, address=settings.docker)
             if by is not None and by.engine != "oci":
                 # An engine that does not answer is told at once, not once for each target.
                 boxes.image(by.engine, "")

@@ -27,13 +27,15 @@ _ARRANGED: Mapping[Fact[Any], object] = {**dict.fromkeys(PLAYED, True), assumed.
 class Predictor:
     """Judges replicas against this machine, which is read once."""
 
-    def __init__(self, catalogue: Catalogue, docker: str = "") -> None:
+    def __init__(self, catalogue: Catalogue, docker: str = "", *, disposable: bool = False) -> None:
         """Read the host.
 
         Args:
             catalogue: The techniques.
             docker: Address of the engine; empty for the usual place.
+            disposable: The drill has an engine listen on a TCP port of the loopback.
         """
+        self._disposable = disposable
         self.host = this_host(engine_records(docker))
         self._catalogue = catalogue
         self._docker = docker
@@ -49,6 +51,9 @@ class Predictor:
         if facts is None:
             return {}
         whole = Facts({**self.host.table, **self._played.table, **facts.table, **self._played.table})
+        if self._disposable:
+            reached = "net" in box.replica.namespaces and box.replica.runtime != "runsc"
+            whole = Facts({**whole.table, network.DOCKER_API: Seen(reached, _DRILL)})
         if box.replica.engine == "oci":
             # Nobody gave it a network, so nobody else is on it.
             whole = Facts({**whole.table, network.SHARED_BRIDGE: Seen(False, _DRILL)})

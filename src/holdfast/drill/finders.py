@@ -110,6 +110,7 @@ class Finders:
             "hierarchy": lambda _: [Place(name) for name in _HIERARCHIES],
             "device_group": lambda _: [Place(self._device_group()), Place("")],
             "port": lambda _: [self.ground.port()],
+            "engine_port": lambda _: self.ground.engine_port(),
             "abstract": lambda _: [self.ground.abstract()],
             "shm_key": lambda _: [self.ground.shared_memory()],
             "shm_file": lambda _: self._shm_file(),

@@ -19,6 +19,7 @@ from holdfast.drill.hearings import ContainerdNamespaces, Frames, Heard
 from holdfast.drill.journal import Journal, Kind
 from holdfast.drill.listening import Hearing
 from holdfast.drill.places import Filled, Place
+from holdfast.drill.relay import Relay
 from holdfast.drill.stage import Disk, Planted, Stage
 from holdfast.drill.staging import ENGINE_SOCKETS, KERNEL_TREES
 from holdfast.drill.undo_engine import EXPIRES, LABEL
@@ -273,6 +274,13 @@ class Ground:
         heard = self._once("frames", lambda: Frames(ethertype))
         return Place(head.decode(errors="surrogateescape") + "{token}" + " " * 32, hearing=heard)
 
+    def engine_port(self) -> list[Place]:
+        """Return a TCP port of the host's loopback behind which its engine listens; none where that would harm."""
+        path = Path(ENGINE_SOCKETS[0])
+        if not self.real or not path.is_socket():
+            return []
+        return [Place(str(self._once("relay", lambda: Relay(str(path))).port))]
+
     # --- requests to engines ----------------------------------------------------------------------------------------
     def engine_request(self, engine: str) -> Place:
         """Return what asks an engine for a container that leaves the token in the folder of marks."""
@@ -328,7 +336,7 @@ class Ground:
     def close(self) -> None:
         """Close what listens here; the stage closes its own."""
         for made in self._made.values():
-            if isinstance(made, Frames):
+            if isinstance(made, Frames | Relay):
                 made.close()
         self._made.clear()
 

@@ -16,6 +16,8 @@ from holdfast.model.drill import StepAnswer
 from holdfast.model.technique import ProvedBy, Technique, Way
 
 _TOLD = 100
+_NO_WAY = "there is no harmless way to try it"
+_NOT_HERE = "what it needs cannot be arranged on this machine without harm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ def attempt(session: Session, technique: Technique, places: Places, surround: Su
             ):
                 best = trial
     if best is None:
-        return Trial(False, tried=False, reason="" if technique.drill else "there is no harmless way to try it")
+        return Trial(False, tried=False, reason=_NOT_HERE if technique.drill else _NO_WAY)
     return replace(best, absent=absent or frozenset())
 
 

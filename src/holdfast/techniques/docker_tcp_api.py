@@ -15,8 +15,9 @@ How it looks: a container connects to port 2375 or 2376 of the host or a neighbo
 
 from holdfast.model.change import Change
 from holdfast.model.logic import is_, one_of
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way
 from holdfast.model.truth import NO, UNKNOWN, YES
+from holdfast.model.ways import step
 from holdfast.model.words import event, network, reach
 
 _OPEN: Situation = {network.DOCKER_API: True}
@@ -37,6 +38,16 @@ TECHNIQUE = Technique(
     seen_as=is_(event.IN_CONTAINER, True) & is_(event.SYSCALL, "connect") & one_of(event.PORT, 2375, 2376),
     seen_sample={event.IN_CONTAINER: True, event.SYSCALL: "connect", event.PORT: 2375, event.ADDRESS: "172.17.0.1"},
     drill_class=DrillClass.D3,
+    drill=(
+        Way(
+            "have the engine behind a TCP port start a container with a canary folder",
+            (
+                step("connect_tcp", address="127.0.0.1", port="{engine_port}"),
+                step("engine_start", slot="0", json="{engine_request}"),
+            ),
+            ProvedBy.WRITTEN,
+        ),
+    ),
     examples=(
         Example("port 2375 answers without a certificate", _OPEN, YES),
         Example("the port demands a client certificate", {network.DOCKER_API: False}, NO),
