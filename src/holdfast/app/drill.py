@@ -282,7 +282,9 @@ def _exercise(
         replica, differs = staged(target.replica, ground)
     except (Error, OSError) as error:
         return not_begun(asked, chosen, error)
-    return made.exercise(Target(target.name, target.kind, target.source, replica, (*target.differs, *differs)), chosen)
+    leaked = ground.open_folder() if target.leaks else None
+    told_of = (*target.differs, *differs)
+    return made.exercise(Target(target.name, target.kind, target.source, replica, told_of, leaked), chosen)
 
 
 def escaped(report: DrillReport) -> bool:

@@ -10,18 +10,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from holdfast.app import machine
+from holdfast.app.drill_host import engine_runtimes, has_image, image_of
 from holdfast.app.images import Images
 from holdfast.app.progress import Progress
 from holdfast.app.scan import described_in, readings
 from holdfast.app.settings import Settings
 from holdfast.app.targets import Targets, sort_targets
-from holdfast.drill.configurations import Offer, draw
+from holdfast.drill.configurations import LEAKING, Offer, draw
 from holdfast.drill.lab import LAB
 from holdfast.drill.likeness import replica_of
 from holdfast.model.errors import NotReachable, NotUnderstood, Usage
 from holdfast.model.replica import Replica
 from holdfast.model.words import declared
-from holdfast.model.workload import Described
+from holdfast.model.workload import Described, Workload
 from holdfast.reason.effective.capabilities import NAMES
 
 DRAWN_KIND = "drawn"
@@ -87,7 +88,7 @@ def _of_ours(word: str) -> Iterator[Wanted]:
         if not (seed.isdecimal() and count.isdecimal()):
             raise Usage("a draw is named by a seed and a number", word, f"{DRAWN}7:20 draws 20 with seed 7")
         for name, replica in draw(offer(), int(seed), int(count)):
-            yield Wanted(name, DRAWN_KIND, f"seed {seed}", replica)
+            yield Wanted(name, DRAWN_KIND, f"seed {seed}", replica, leaks=LEAKING in name)
         return
     only = word.partition(":")[2]
     if only and only not in LAB:
@@ -116,6 +117,13 @@ def _of_theirs(targets: Targets, settings: Settings, troubles: list[NotUnderstoo
         for name, described in found.configured.items():
             if described.workload.key not in known:
                 yield _one(described, engine, runtimes, fallback=name)
+        if targets.pids and not found.declared and not found.configured:
+            numbers = ", ".join(map(str, sorted(targets.pids)))
+            raise NotReachable(
+                "Nothing describes this process, so no replica of it can be made",
+                f"proc://{numbers}",
+                "a container is known by its engine or by the configuration of its runtime; name one of those",
+            )
 
 
 def offer() -> Offer:
@@ -147,15 +155,23 @@ def _one(described: Described, engine: str, runtimes: frozenset[str], fallback: 
     # What a runtime was told is known to the letter, and only a runtime can be told the same again.
     value = described.facts.value
     bare = value(declared.CAPABILITIES_EXACT) is not None and value(declared.SYSTEM_PATHS) == "exact"
-    image = workload.image if asked == "docker" and workload.kind == "docker container" else ""
+    image = "" if bare or engine != "docker" or asked != "docker" else _image(workload)
     runtime = _bare_runtime(workload.kind, runtimes)
-    replica, differs = replica_of(described.facts, image, runtimes, engine="oci" if bare else engine)
+    by = "oci" if bare else engine or _engine(workload.name or fallback)
+    known = runtimes if bare else engine_runtimes(by)
+    replica, differs = replica_of(described.facts, image, known, engine=by)
     if bare:
         replica = replace(replica, runtime=replica.runtime or runtime)
     elif asked not in {None, engine, "cri", "containerd"} and engine:
         differs = (*differs, f"the engine: {engine} starts it instead of {asked}")
     never = workload.labels.get("holdfast.drill", "").strip().lower() == "never"
     return Wanted(workload.name or fallback, workload.kind, str(workload.source), replica, differs, never)
+
+
+def _image(workload: Workload) -> str:
+    if workload.kind == "docker container" and workload.key:
+        return image_of(workload.key) or workload.image
+    return workload.image if workload.image and has_image(workload.image) else ""
 
 
 def _bare_runtime(kind: str, runtimes: Iterable[str]) -> str:

@@ -71,9 +71,16 @@ _NODE_DIRECTORIES = (
     "/var/lib/kubelet/device-plugins",
     "/usr/libexec/kubernetes/kubelet-plugins/volume/exec",
 )
-_DAEMONS = ("/run/crio/crio.sock", "/run/podman/podman.sock", "/run/libvirt/libvirt-sock", "/run/snapd.socket")
+_DAEMONS = (
+    "/run/crio/crio.sock",
+    "/run/podman/podman.sock",
+    "/run/user/1000/podman/podman.sock",
+    "/run/libvirt/libvirt-sock",
+    "/run/snapd.socket",
+)
 _SOCKET = "/run/docker.sock"
 
+LEAKING = "runc, with a directory left open"
 AXES: Mapping[str, Mapping[str, Change]] = {
     "user": {
         "root": _same,
@@ -147,6 +154,7 @@ AXES: Mapping[str, Mapping[str, Change]] = {
         "runc": _with(engine="oci", runtime="runc"),
         "crun": _with(engine="oci", runtime="crun"),
         "runsc": _with(engine="oci", runtime="runsc"),
+        LEAKING: _with(engine="oci", runtime="runc"),
         "privileged": _with(privileged=True),
         "own user namespace": _with(engine="oci", runtime="runc", user_map=((0, 100000, 65536),)),
     },
@@ -165,6 +173,7 @@ PLACES_OF_NOTE: tuple[Mapping[str, str], ...] = (
     {"capabilities": "SYS_MODULE", "security module": "unconfined"},
     {"capabilities": "NET_ADMIN", "namespaces": "net"},
     {"kernel files": "unmasked", "security module": "unconfined"},
+    {"started by": LEAKING},
     {"started by": "privileged"},
     {"started by": "privileged", "user": "1000"},
     {"started by": "privileged", "namespaces": "pid and ipc"},
@@ -234,7 +243,7 @@ def _offered(axis: str, value: str, offer: Offer) -> bool:
     if axis == "started by":
         if value == "privileged":
             return offer.privileged
-        if value == "own user namespace":
+        if value in {"own user namespace", LEAKING}:
             return "runc" in offer.runtimes
         return value == "engine" or value in offer.runtimes
     if axis == "capabilities":

@@ -18,6 +18,7 @@ from holdfast.drill.boxes import PROBE
 from holdfast.drill.hearings import ContainerdNamespaces, Frames, Heard
 from holdfast.drill.journal import Journal, Kind
 from holdfast.drill.listening import Hearing
+from holdfast.drill.mount_options import like_the_hosts
 from holdfast.drill.places import Filled, Place
 from holdfast.drill.relay import Relay
 from holdfast.drill.stage import Disk, Planted, Stage
@@ -72,6 +73,7 @@ class Ground:
     def stand_in(self, path: str, *, shared: bool = False) -> Path:
         """Return what is mounted in place of a host path."""
         place = self.stage.shared(path) if shared else self.stage.stand_in(path)
+        like_the_hosts(path, place, self._journal)
         for real in (*KERNEL_TREES, *ENGINE_SOCKETS):
             if path == "/" or real.startswith(f"{path}/"):
                 self._show(real, Path(f"{str(place).rstrip('/')}/{real[len(path.rstrip('/')) + 1 :]}"))
@@ -193,6 +195,12 @@ class Ground:
         path.write_text(self.new_token(), encoding="ascii")
         path.chmod(0o600)
         return path
+
+    def open_folder(self) -> Path:
+        """Return a folder that a careless launcher would leave open for a container."""
+        folder = self._journal.folder / "open"
+        folder.mkdir(mode=0o755, exist_ok=True)
+        return folder
 
     # --- processes and memory ---------------------------------------------------------------------------------------
     def process(self, user: int, *, capabilities: bool) -> tuple[int, int, str]:

@@ -18,7 +18,7 @@ from holdfast.model.logic import covers, is_
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
-from holdfast.model.ways import command_engine
+from holdfast.model.ways import command_engine, say
 from holdfast.model.words import container, engine, event, reach
 from holdfast.model.words.conditions import connects_to, host_root, permitted, reaches_socket
 
@@ -58,7 +58,7 @@ TECHNIQUE = Technique(
         event.HOST_PATH: "/run/user/1000/podman/podman.sock",
     },
     drill_class=DrillClass.D3,
-    drill=command_engine("/run/user/*/docker.sock", "/run/user/*/podman/podman.sock"),
+    drill=(*command_engine(*_SOCKETS), *say(*_SOCKETS)),
     examples=(
         Example("the rootless engine's own socket, container root", _OPEN, YES),
         Example(
