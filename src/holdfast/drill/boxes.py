@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import shlex
 import subprocess
 import tarfile
@@ -14,18 +15,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from holdfast.drill import fence
+from holdfast.drill import fence, undo_engine
 from holdfast.drill.container_line import EXPIRES, LABEL, run_line
 from holdfast.drill.journal import Journal, Kind
 from holdfast.drill.oci_bundle import write_bundle
 from holdfast.drill.session import Session
-from holdfast.model.errors import NotReachable
+from holdfast.model.errors import NotReachable, Unsafe
 from holdfast.model.replica import Replica
 
 PROBE = "/.holdfast/probe"
 POINT = "/.holdfast/point"
 WORK = "/.holdfast/work"
 _ANSWER_S = 60
+_GONE = re.compile(r"no such image|not known|not found|unable to find image", re.IGNORECASE)
 _RUNSC = ["runsc", "--platform=ptrace", "--network=none"]
 
 
@@ -53,7 +55,9 @@ class Boxes:
         run: The run's id.
     """
 
-    def __init__(self, journal: Journal, probe: bytes, life_s: float, *, disposable: bool = False) -> None:
+    def __init__(
+        self, journal: Journal, probe: bytes, life_s: float, *, disposable: bool = False, address: str = ""
+    ) -> None:
         """Prepare; nothing is made before the first replica.
 
         Args:
@@ -61,11 +65,13 @@ class Boxes:
             probe: The probe's program for this machine.
             life_s: Seconds after which a probe ends whatever happens.
             disposable: The machine is a throw-away one, and its own paths may be mounted.
+            address: Of the Docker engine; empty for the one that its client asks by itself.
         """
         self._journal = journal
         self._probe = probe
         self._life_s = life_s
         self._disposable = disposable
+        self._address = address
         self.run = journal.id
         self._number = 0
         self._images: dict[tuple[str, str], str] = {}
@@ -94,12 +100,13 @@ class Boxes:
             return
         image = self.image(replica.engine, replica.image)
         profile = self._profile(replica)
-        number = self._journal.will(Kind.CONTAINER, engine=replica.engine, name=name)
+        number = self._journal.will(Kind.CONTAINER, engine=replica.engine, name=name, **self._at(replica.engine))
         command = [PROBE, "attempts", str(int(self._life_s))]
         line = run_line(replica, name, self._journal.id, time.time() + self._life_s, image, command, profile, secret)
-        with Session([*asked_as(replica.engine), *line]) as session:
+        with Session([*asked_as(replica.engine), *self._words(replica.engine), *line[1:]]) as session:
             self._journal.boundary("replica")
-            yield Box(session, _pid([replica.engine, "inspect", "--format", "{{.State.Pid}}", name]), name, replica)
+            look = self._words(replica.engine, "container", "inspect", "--format", "{{.State.Pid}}", name)
+            yield Box(session, _pid(look), name, replica)
         self._journal.done(number)
 
     @contextlib.contextmanager
@@ -131,20 +138,47 @@ class Boxes:
         if known is not None:
             return known
         name = f"holdfast-drill:{self._journal.id}-{len(self._images)}"
-        self._journal.will(Kind.IMAGE, engine=engine, name=name)
+        self._journal.will(Kind.IMAGE, engine=engine, name=name, **self._at(engine))
+        labels = (f"{LABEL}={self._journal.id}", f"{EXPIRES}={int(self._journal.expires)}")
         if base:
-            _ask([engine, "build", "--quiet", "--network", "none", "--tag", name, "-"], self._build_context(base))
+            self._committed(engine, base, name, labels)
         else:
-            labels = [
-                "--change",
-                f"LABEL {LABEL}={self._journal.id}",
-                "--change",
-                f"LABEL {EXPIRES}={int(self._journal.expires)}",
-            ]
-            _ask([engine, "import", *labels, "-", name], _tar(self._files()))
+            changes = [word for label in labels for word in ("--change", f"LABEL {label}")]
+            _ask(self._words(engine, "import", *changes, "-", name), _tar(self._files()))
         self._images[engine, base] = name
         self._journal.boundary("image")
         return name
+
+    def _committed(self, engine: str, base: str, name: str, labels: tuple[str, ...]) -> None:
+        """Put the probe onto an image through a container that is never started.
+
+        A build would perform the ``ONBUILD`` of the image, look for an absent one in a registry, and leave a cache.
+        """
+        if base.startswith("-") or not base.isprintable() or " " in base:
+            raise Unsafe("This is no name of an image", base, "look what the container was made from")
+        between = f"holdfast-{self._journal.id}-image-{len(self._images)}"
+        number = self._journal.will(Kind.CONTAINER, engine=engine, name=between, **self._at(engine))
+        marks = [word for label in labels for word in ("--label", label)]
+        options = ["--pull", "never", "--network", "none", "--entrypoint", PROBE]
+        try:
+            _ask(self._words(engine, "create", *options, "--name", between, *marks, base))
+        except NotReachable as error:
+            if _GONE.search(error.what):
+                raise NotReachable(
+                    "The image of the container is not here any more", base, "pull it, or drill the file instead"
+                ) from error
+            raise
+        self._journal.boundary("between")
+        _ask(self._words(engine, "cp", "-", f"{between}:/"), _tar(self._additions()))
+        _ask(self._words(engine, "commit", between, name))
+        _ask(self._words(engine, "rm", "--force", "--volumes", between))
+        self._journal.done(number)
+
+    def _words(self, engine: str, *words: str) -> list[str]:
+        return undo_engine.command(engine, self._at(engine).get("address", ""), *words)
+
+    def _at(self, engine: str) -> dict[str, str]:
+        return {"address": self._address} if self._address and engine == "docker" else {}
 
     def _files(self) -> list[tuple[str, int, bytes | None]]:
         passwd = b"root:x:0:0::/:/\nnobody:x:65534:65534::/:/\n"
@@ -156,17 +190,13 @@ class Boxes:
             (PROBE.lstrip("/"), 0o755, self._probe),
         ]
 
-    def _build_context(self, base: str) -> bytes:
-        labels = f"LABEL {LABEL}={self._journal.id} {EXPIRES}={int(self._journal.expires)}"
-        recipe = f"FROM {base}\n{labels}\nCOPY holdfast /.holdfast\n"
-        files = [
-            ("Dockerfile", 0o644, recipe.encode()),
-            ("holdfast", 0o755, None),
-            ("holdfast/point", 0o755, None),
-            ("holdfast/work", 0o1777, None),
-            ("holdfast/probe", 0o755, self._probe),
+    def _additions(self) -> list[tuple[str, int, bytes | None]]:
+        return [
+            (".holdfast", 0o755, None),
+            (POINT.lstrip("/"), 0o755, None),
+            (WORK.lstrip("/"), 0o1777, None),
+            (PROBE.lstrip("/"), 0o755, self._probe),
         ]
-        return _tar(files)
 
     def _profile(self, replica: Replica) -> str:
         if replica.seccomp in {"default", "unconfined"}:

@@ -39,6 +39,8 @@ def run_line(  # noqa: PLR0913, PLR0917 - each is one thing it depends on
         Program and arguments. Standard input and output are the probe's.
     """
     line = [replica.engine, "run", "--interactive", "--rm", "--log-driver", "none", "--name", name]
+    # Nothing of the image's own is ever started.
+    line += ["--no-healthcheck"]
     line += ["--label", f"{LABEL}={run}", "--label", f"{EXPIRES}={int(expires)}"]
     line += _process(replica, seccomp_file)
     line += _namespaces(replica)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
+import errno
 import fcntl
 import os
 import re
@@ -82,8 +82,14 @@ def part_below(folder: str) -> None:
     """
     for path in mount_points():
         if path.startswith(folder):
-            with contextlib.suppress(FileNotFoundError):
+            try:
                 mount("none", path, MS_PRIVATE)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                # EINVAL: another mount hides it. ``detach`` parts it once that one is gone.
+                if error.errno != errno.EINVAL:
+                    raise
 
 
 def detach(path: str) -> None:

@@ -189,13 +189,12 @@ def _undone(above: int, handle: int, scene: undo.Scene, entries: tuple[Entry, ..
         try:
             if undo.entry(scene, entry.kind, entry.facts):
                 yield Removed(scene.run, what)
-            mark_done(handle, entry.number)
+            # On a full disk it is not marked, and only looked for once more where something else stays.
+            with contextlib.suppress(OSError):
+                mark_done(handle, entry.number)
         except Stays as stays:
             whole = False
             yield Left(scene.run, what, str(stays))
-        except OSError as error:
-            whole = False
-            yield Left(scene.run, what, f"the journal cannot be written: {error.strerror}")
     try:
         for what in undo.leftovers(scene):
             yield Removed(scene.run, what)
