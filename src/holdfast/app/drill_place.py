@@ -137,7 +137,8 @@ class Teller:
         if self._terminal:
             self._stream.write(f"\r\x1b[2K{plain[:100]}")
         else:
-            head = plain.partition(":")[0]
+            # What stands before the last colon names the target; what it does just now is too much for a log.
+            head = plain.rpartition(":")[0] or plain
             if head == self._last:
                 return
             self._last = head
