@@ -258,12 +258,11 @@ def run(
 
 def gifts(ground: Ground) -> Gifts:
     """Return the most that a replica can be given here: every capability we have, mounts, a disk."""
-    shared = ground.stand_in("/srv/holdfast", shared=True)
     return Gifts(
         held_capabilities(),
         (
             Bind("/", "/.holdfast/host", stand_in="" if ground.real else str(ground.stand_in("/"))),
-            Bind("/srv/holdfast", "/.holdfast/shared", propagation="rshared", stand_in=str(shared)),
+            Bind("/srv/holdfast", "/.holdfast/shared", propagation="rshared", stand_in=str(ground.shared_folder())),
         ),
         (Node("/dev/holdfast-disk", "/dev/holdfast-disk", stand_in=str(ground.disk().device)),),
         user_namespace=os.geteuid() == 0,

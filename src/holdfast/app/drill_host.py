@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import subprocess
@@ -26,6 +27,7 @@ def remaps_users() -> bool:
     return isinstance(options, list) and any("name=userns" in str(option) for option in options)
 
 
+@functools.cache
 def engine_runtimes(engine: str) -> frozenset[str]:
     """Return the OCI runtimes that an engine can be asked for by name."""
     if engine == "docker":
@@ -35,12 +37,24 @@ def engine_runtimes(engine: str) -> frozenset[str]:
     return frozenset(name for name in ("runc", "crun", "runsc") if shutil.which(name))
 
 
-def _docker(template: str) -> object:
+def image_of(container: str) -> str:
+    """Return the id of the image that a Docker container was made from; its name may mean another by now."""
+    found = _docker("{{json .Image}}", "container", "inspect", container)
+    return found if isinstance(found, str) else ""
+
+
+def has_image(name: str) -> bool:
+    """Tell whether Docker has an image already; nothing is fetched."""
+    return not name.startswith("-") and isinstance(_docker("{{json .Id}}", "image", "inspect", name), str)
+
+
+def _docker(template: str, *words: str) -> object:
     if shutil.which("docker") is None:
         return None
+    asked = words or ("info",)
     try:
         told = subprocess.run(  # noqa: S603 - an engine by its plain name
-            ["docker", "info", "--format", template],  # noqa: S607
+            ["docker", *asked, "--format", template],  # noqa: S607
             capture_output=True,
             timeout=_ANSWER_S,
             check=False,

@@ -10,8 +10,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from holdfast.drill.boxes import Box, Boxes
+from holdfast.drill.boxes import PROBE, Box, Boxes
 from holdfast.drill.finders import Finders, mount_table
+from holdfast.drill.genuine import own_kernel
 from holdfast.drill.ground import Ground, nobody_starts
 from holdfast.drill.layers import Gifts, in_force, ungiven, without
 from holdfast.drill.parts import runs_here
@@ -23,11 +24,11 @@ from holdfast.model.errors import Error, Unsafe
 from holdfast.model.replica import Replica
 from holdfast.model.technique import DrillClass, Technique
 from holdfast.model.truth import Truth
-from holdfast.reason.effective.namespaces import sandbox_of
 
 Predict = Callable[[Box], Mapping[str, Truth]]
 Tell = Callable[[str], None]
 
+_BESIDE = "processes: one of the same user is planted on the host and one in another container, whoever runs there"
 _SPACES = {"pid": "pid", "net": "net", "ipc": "ipc", "cgroup": "cgroup", "user": "user", "mnt": "mnt"}
 
 
@@ -137,7 +138,8 @@ class Drill:
             )
             for technique in techniques
         )
-        done = Exercise(target.name, target.kind, target.source, target.replica, target.differs, attempts, trouble)
+        differs = (*target.differs, *((_BESIDE,) if _sees_processes(target.replica) else ()))
+        done = Exercise(target.name, target.kind, target.source, target.replica, differs, attempts, trouble)
         if stop is not None:
             raise Stopped(done) from stop
         return done
@@ -146,10 +148,9 @@ class Drill:
     def _around(self, target: Target) -> Iterator[Box]:
         """Start a replica, and plant before it is looked at what a scan of it would see: processes beside it."""
         replica = target.replica
-        sees_proc = any(bind.source in {"/", "/proc"} for bind in replica.binds)
         self._peer = (0, "")
         with ExitStack() as stack:
-            if "pid" in replica.namespaces or sees_proc:
+            if _sees_processes(replica):
                 secret = self.ground.new_token()
                 beside = Replica(
                     engine=replica.engine,
@@ -160,7 +161,7 @@ class Drill:
                 peer = stack.enter_context(self.boxes.box(beside, secret=secret))
                 self._peer = (peer.pid, secret)
             box = stack.enter_context(self.boxes.box(replica, leaked=target.leaked))
-            if "pid" in replica.namespaces or sees_proc:
+            if _sees_processes(replica):
                 self.ground.process(0, capabilities=True)
                 self.ground.process(self.ground.user_of(box.pid), capabilities=False)
             yield box
@@ -224,6 +225,10 @@ class Drill:
         return tried
 
 
+def _sees_processes(replica: Replica) -> bool:
+    return "pid" in replica.namespaces or any(bind.source in {"/", "/proc"} for bind in replica.binds)
+
+
 def told(error: Exception) -> str:
     """Say in one line what went wrong."""
     if isinstance(error, OSError):
@@ -240,7 +245,7 @@ def not_begun(target: Target, techniques: Sequence[Technique], error: Exception)
 
 def shared_namespaces(box: Box) -> frozenset[str]:
     """Return the namespaces that a replica shares with the host. A sandbox shares none that counts."""
-    if sandbox_of(box.replica.runtime or "runc") != "none":
+    if own_kernel(box.replica.runtime, box.pid, PROBE):
         return frozenset()
     shared: set[str] = set()
     for name, kind in _SPACES.items():

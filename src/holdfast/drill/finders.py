@@ -8,14 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from holdfast.drill.boxes import POINT, WORK, Box
-from holdfast.drill.genuine import is_device
+from holdfast.drill.boxes import POINT, PROBE, WORK, Box
+from holdfast.drill.genuine import is_device, own_kernel
 from holdfast.drill.ground import Ground
 from holdfast.drill.mounts_seen import inside
 from holdfast.drill.places import Place, Places
 from holdfast.model.replica import Bind
 from holdfast.reason.effective.mountinfo import WITHOUT_FILES
-from holdfast.reason.effective.namespaces import sandbox_of
 
 _OWN_FILES = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
 _DEVICE_NAMES = {
@@ -225,7 +224,7 @@ class Finders:
     @property
     def sandbox(self) -> bool:
         """The replica has a kernel of its own."""
-        return sandbox_of(self.box.replica.runtime or "runc") != "none"
+        return own_kernel(self.box.replica.runtime, self.box.pid, PROBE)
 
     def _same_fs(self) -> list[Place]:
         binds = [Place(bind.target) for bind in self.box.replica.binds if bind.source]

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from holdfast.model.technique import Step
+from holdfast.reason.effective.namespaces import sandbox_of
 
 _VIEWS = ("/proc/", "/sys/")
 _KERNEL = frozenset(
@@ -102,6 +103,19 @@ def kernels_own(path: str, mounts: Sequence[tuple[str, frozenset[str], str]]) ->
     )
     top = [mount[2] for mount in mounts if mount[0] == point]
     return (top[-1] if top else fstype) in _KERNEL
+
+
+def own_kernel(runtime: str, pid: int, program: str) -> bool:
+    """Tell whether a replica has a kernel of its own.
+
+    Args:
+        runtime: Its OCI runtime by name; empty for the engine's default.
+        pid: Its first process, as the host counts.
+        program: What runs in it, a path inside. Of an unknown runtime this decides: the host's kernel shows the files
+            of a process of its own, and of a sandbox's process those of the sandbox.
+    """
+    kind = sandbox_of(runtime or "runc")
+    return not os.path.lexists(f"/proc/{pid}/root{program}") if kind is None else kind != "none"
 
 
 def is_device(pid: int, path: str, major: int, minor: int | None = None) -> bool:

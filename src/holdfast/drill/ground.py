@@ -196,6 +196,18 @@ class Ground:
         path.chmod(0o600)
         return path
 
+    def shared_folder(self) -> Path:
+        """Return a folder of the run whose mounts the host shares; beside the stand-ins, which have none of it."""
+        folder = self._journal.folder / "shared"
+        if not folder.exists():
+            folder.mkdir(mode=0o755)
+            self._journal.will(Kind.MOUNT, path=str(folder))
+            kernel_calls.mount(str(folder), str(folder), kernel_calls.MS_BIND)
+            # A mount made in it must not come back to whoever else sees the state folder.
+            kernel_calls.mount("none", str(folder), kernel_calls.MS_PRIVATE)
+            kernel_calls.mount("none", str(folder), kernel_calls.MS_SHARED)
+        return folder
+
     def open_folder(self) -> Path:
         """Return a folder that a careless launcher would leave open for a container."""
         folder = self._journal.folder / "open"

@@ -63,7 +63,9 @@ def _lsm(replica: Replica, gifts: Gifts) -> Replica:
 
 
 def _kernel_files(replica: Replica, _gifts: Gifts) -> Replica:
-    return replace(replica, unmasked=True)
+    if replica.unmasked:
+        return replica
+    return replace(replica, unmasked=True, masked_paths=None, read_only_paths=())
 
 
 def _read_only(replica: Replica, _gifts: Gifts) -> Replica:

@@ -23,13 +23,15 @@ def inside(binds: tuple[Bind, ...], pattern: str, *, folder: bool | None) -> Ite
         Path inside and path on the host's side (of the stand-in, where there is one). Only what exists.
     """
     wanted = _parts(normal_path(pattern))
-    for bind in binds:
+    for number, bind in enumerate(binds):
         if not bind.source:
             continue
+        over = [later.target for later in binds[:number] + binds[number + 1 :] if _over(later.target, bind.target)]
+        over += [later.target for later in binds[number + 1 :] if _same(later.target, bind.target)]
         source = _parts(normal_path(bind.source))
         base = Path(bind.stand_in or bind.source)
         if len(source) >= len(wanted):
-            if _match(source, wanted) and _is(base, folder):
+            if _match(source, wanted) and _is(base, folder) and not _hidden(bind.target, over):
                 yield bind.target, base
             continue
         if not _match(source, wanted[: len(source)]):
@@ -37,7 +39,22 @@ def inside(binds: tuple[Bind, ...], pattern: str, *, folder: bool | None) -> Ite
         for found in _below(base, wanted[len(source) :]):
             if _is(found, folder):
                 relative = str(found)[len(str(base).rstrip("/")) :].lstrip("/")
-                yield f"{bind.target.rstrip('/')}/{relative}", found
+                text = f"{bind.target.rstrip('/')}/{relative}"
+                if not _hidden(text, over):
+                    yield text, found
+
+
+def _same(one: str, other: str) -> bool:
+    return normal_path(one) == normal_path(other)
+
+
+def _over(one: str, other: str) -> bool:
+    return normal_path(one).startswith(f"{normal_path(other).rstrip('/')}/")
+
+
+def _hidden(text: str, over: list[str]) -> bool:
+    """Tell whether another mount lies over a path inside, so that what is below it on the host is not what is seen."""
+    return any(_same(text, each) or _over(text, each) for each in over)
 
 
 def _parts(path: str) -> list[str]:

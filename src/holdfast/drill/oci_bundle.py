@@ -23,6 +23,7 @@ _MASKED = (
     "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware",
 )  # fmt: skip
 _READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+_FILE_SYSTEMS = frozenset({"/proc", "/sys", "/sys/fs/cgroup"})
 _SPACES = {"pid": "pid", "net": "network", "ipc": "ipc", "uts": "uts", "cgroup": "cgroup"}
 _DEVICES = [
     {"allow": False, "access": "rwm"},
@@ -71,7 +72,8 @@ def config(replica: Replica, command: list[str], cgroup: str, secret: str = "") 
     """Return the configuration of a replica. See ``write_bundle``."""
     uid, _, gid = (replica.user or "0").partition(":")
     names = sorted(capabilities(replica))
-    held = names if uid in {"", "0"} else []
+    ambient = sorted(replica.capabilities_ambient & set(names))
+    held = names if uid in {"", "0"} else ambient
     spaces = [{"type": kind} for name, kind in _SPACES.items() if name not in replica.namespaces]
     spaces.append({"type": "mount"})
     if replica.user_map:
@@ -84,8 +86,8 @@ def config(replica: Replica, command: list[str], cgroup: str, secret: str = "") 
         # A runtime makes no node in a user namespace: it mounts the host's of the same name, which is not the stand-in.
         "devices": [] if replica.user_map else [entry for entry, _ in nodes],
         "resources": {"devices": [*_DEVICES, *map(_rule, replica.device_rules), *(rule for _, rule in nodes)]},
-        "maskedPaths": [] if replica.unmasked else list(_MASKED),
-        "readonlyPaths": [] if replica.unmasked else list(_READ_ONLY),
+        "maskedPaths": _paths(replica, replica.masked_paths, _MASKED),
+        "readonlyPaths": _paths(replica, replica.read_only_paths, _READ_ONLY),
         "uidMappings": mapping,
         "gidMappings": mapping,
         "sysctl": dict(replica.sysctls),
@@ -108,8 +110,8 @@ def config(replica: Replica, command: list[str], cgroup: str, secret: str = "") 
                 "bounding": names,
                 "effective": held,
                 "permitted": held,
-                "inheritable": [],
-                "ambient": [],
+                "inheritable": ambient,
+                "ambient": ambient,
             },
             "noNewPrivileges": replica.no_new_privileges,
             **({"apparmorProfile": replica.apparmor} if replica.apparmor not in {"default", "unconfined"} else {}),
@@ -136,7 +138,9 @@ def capabilities(replica: Replica) -> frozenset[str]:
 
 
 def _system_mounts(replica: Replica) -> list[dict[str, Any]]:
-    sys_options = ["nosuid", "noexec", "nodev"] + ([] if replica.privileged else ["ro"])
+    listed = replica.read_only_paths
+    writable_sys = replica.privileged or (listed is not None and "/sys" not in listed)
+    sys_options = ["nosuid", "noexec", "nodev"] + ([] if writable_sys else ["ro"])
     # In a user namespace the kernel mounts procfs and sysfs only for the owner of the process or network namespace;
     # what an engine does then, and so do we, is to hand on the host's.
     own_proc = not (replica.user_map and "pid" in replica.namespaces)
@@ -167,7 +171,8 @@ def _system_mounts(replica: Replica) -> list[dict[str, Any]]:
                 "destination": "/sys/fs/cgroup",
                 "type": "cgroup",
                 "source": "cgroup",
-                "options": ["nosuid", "noexec", "nodev", "relatime"] + ([] if replica.privileged else ["ro"]),
+                "options": ["nosuid", "noexec", "nodev", "relatime"]
+                + ([] if replica.privileged or replica.writable_cgroups else ["ro"]),
             }
         )
     return mounts
@@ -189,6 +194,13 @@ def _mount(bind: Bind) -> dict[str, Any]:
         "source": bind.stand_in or bind.source,
         "options": options,
     }
+
+
+def _paths(replica: Replica, listed: tuple[str, ...] | None, default: tuple[str, ...]) -> list[str]:
+    if replica.unmasked:
+        return []
+    # Whole file systems are mounted read-only where they are mounted.
+    return [path for path in (default if listed is None else listed) if path not in _FILE_SYSTEMS]
 
 
 def _is_node(node: Node) -> bool:

@@ -84,9 +84,13 @@ class Stage:
         """
         path = str(self.stand_in(host_path))
         if path not in self._shared:
-            self._journal.will(Kind.MOUNT, path=path)
+            # Docker looks at the lowest of several mounts at one place, so there must be one only.
+            mounted = path in kernel_calls.mount_points()
+            if not mounted:
+                self._journal.will(Kind.MOUNT, path=path)
             try:
-                kernel_calls.mount(path, path, kernel_calls.MS_BIND)
+                if not mounted:
+                    kernel_calls.mount(path, path, kernel_calls.MS_BIND)
                 # Private first: a bind mount joins the group of what it was made from, which may be the host's root.
                 kernel_calls.mount("none", path, kernel_calls.MS_PRIVATE)
                 kernel_calls.mount("none", path, kernel_calls.MS_SHARED)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from holdfast.drill.mount_options import options_at
 from holdfast.model.replica import Bind, Node, Replica
 from holdfast.model.values import normal_path
 
@@ -48,8 +49,12 @@ def _bind(bind: Bind, ground: Ground) -> Bind:
         return bind if missing is None else replace(bind, stand_in=str(missing))
     if in_kernel_tree(path) or (path in ENGINE_SOCKETS and Path(path).is_socket()):
         return bind
-    stand_in = ground.stand_in(path, shared=bind.propagation in {"shared", "rshared"})
-    return replace(bind, stand_in=str(stand_in))
+    shared = bind.propagation in {"shared", "rshared"}
+    stand_in = ground.stand_in(path, shared=shared)
+    if not shared:
+        # Docker asks for a slave mount where / is mounted; nothing is ever mounted in a stand-in that could come in.
+        bind = replace(bind, propagation="")
+    return replace(bind, stand_in=str(stand_in), read_only=bind.read_only or "ro" in options_at(path))
 
 
 def in_kernel_tree(path: str) -> bool:

@@ -67,6 +67,10 @@ class Replica:
         nodes: Device nodes.
         device_rules: Device cgroup rules beyond the default.
         unmasked: Nothing in /proc and /sys is masked or read-only.
+        masked_paths: Exactly these are masked, where a list is named; only an OCI runtime can be asked for it.
+        read_only_paths: Exactly these are read-only; the same.
+        writable_cgroups: The cgroup file systems are mounted writable; the same.
+        capabilities_ambient: Kept by a process that is not root; the same.
         read_only: The root file system is.
         sysctls: (name, value) pairs.
         user_map: uid and gid mappings (inside, outside, length); only where an OCI runtime is asked directly.
@@ -91,6 +95,10 @@ class Replica:
     nodes: tuple[Node, ...] = ()
     device_rules: tuple[str, ...] = ()
     unmasked: bool = False
+    masked_paths: tuple[str, ...] | None = None
+    read_only_paths: tuple[str, ...] | None = None
+    writable_cgroups: bool = False
+    capabilities_ambient: frozenset[str] = frozenset()
     read_only: bool = False
     sysctls: tuple[tuple[str, str], ...] = field(default_factory=tuple)
     user_map: tuple[tuple[int, int, int], ...] = ()
