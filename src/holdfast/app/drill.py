@@ -17,7 +17,7 @@ from holdfast.app.drill_targets import DRAWN_KIND, Wanted, held_capabilities, wa
 from holdfast.app.predicting import Predictor
 from holdfast.app.settings import Settings
 from holdfast.drill import fence, kernel_calls, kernel_state, reaper
-from holdfast.drill.boxes import Boxes
+from holdfast.drill.boxes import Boxes, ask_whether_it_answers
 from holdfast.drill.exercise import Drill, Stopped, Target, not_begun, told
 from holdfast.drill.ground import Ground
 from holdfast.drill.journal import Journal, new_id
@@ -226,15 +226,15 @@ def run(
     Raises:
         Error: The run cannot be prepared; whatever was made is undone.
     """
+    if by is not None and by.engine != "oci":
+        # An engine that does not answer is told at once, not once for each target, and nothing is left to remove.
+        ask_whether_it_answers(by.engine, settings.docker if by.engine == "docker" else "")
     program = probe().read_bytes()
     predictor = Predictor(Catalogue(techniques.load().values()), settings.docker, disposable=plan.disposable)
     journal = Journal.open(new_id(), LIFE_S, plan.boundary)
     try:
         with Stage(journal) as stage:
             boxes = Boxes(journal, program, LIFE_S, disposable=plan.disposable, address=settings.docker)
-            if by is not None and by.engine != "oci":
-                # An engine that does not answer is told at once, not once for each target.
-                boxes.image(by.engine, "")
             ground = Ground(stage, journal, real=plan.disposable, image=lambda engine: boxes.image(engine, ""))
             made = Drill(
                 boxes,

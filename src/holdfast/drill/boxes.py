@@ -206,6 +206,16 @@ class Boxes:
         return str(path)
 
 
+def ask_whether_it_answers(engine: str, address: str = "") -> None:
+    """Ask an engine for its version; nothing is made.
+
+    Raises:
+        NotReachable: It is not installed or does not answer.
+    """
+    words = ("version", "--format", "{{.Server.Version}}") if engine == "docker" else ("info",)
+    _ask(undo_engine.command(engine, address, *words))
+
+
 def runtime_words(runtime: str, state: Path) -> list[str]:
     """Return the beginning of a runtime's command line, with a state folder of our own."""
     if runtime == "runsc":
@@ -251,7 +261,7 @@ def _ask(line: list[str], data: bytes | None = None) -> str:
         raise NotReachable(f"{line[0]} does not answer", " ".join(line[:2]), "look at the engine's log") from error
     if answer.returncode:
         said = answer.stderr.decode(errors="replace").strip()[-400:]
-        raise NotReachable(f"{line[0]} refused: {said}", " ".join(line[:2]), "look whether the engine runs")
+        raise NotReachable(f"{line[0]} refused: {said}", " ".join(line[:4]), "look whether the engine runs")
     return answer.stdout.decode(errors="replace")
 
 

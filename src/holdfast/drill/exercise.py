@@ -233,7 +233,7 @@ def told(error: Exception) -> str:
     """Say in one line what went wrong."""
     if isinstance(error, OSError):
         return f"{error.strerror or error}{f'; where: {error.filename}' if error.filename else ''}"
-    return str(error).replace("\n", "; ")
+    return "; ".join(line for line in map(str.strip, str(error).splitlines()) if line)
 
 
 def not_begun(target: Target, techniques: Sequence[Technique], error: Exception) -> Exercise:

@@ -27,6 +27,7 @@ _ENGINE_MOUNTS = (
 _PROBE = re.compile(r"(holdfast-)?probe(-x86_64|-aarch64)?( \(deleted\))?")
 
 
+_OF_A_DRILL = re.compile(r"(?:/drill/|holdfast-)([0-9a-f]{12})")
 _NAMELESS = frozenset({"processes of a drill", "System V shm"})
 """What does not show which drill it belongs to."""
 
@@ -109,8 +110,10 @@ def look() -> State:
 
 
 def others(before: State, after: State, run: str) -> frozenset[str]:
-    """Return the ids of other drills that were there at one of two looks."""
-    return (before.runs | after.runs) - {run}
+    """Return the ids of other drills that were there at one of two looks, wherever they have their folders."""
+    names = (name for state in (before, after) for found in state.sets.values() for name in found)
+    seen = {match[1] for name in names for match in _OF_A_DRILL.finditer(name)}
+    return (before.runs | after.runs | seen) - {run}
 
 
 def differences(before: State, after: State, run: str = "") -> tuple[Difference, ...]:
