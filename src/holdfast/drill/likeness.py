@@ -28,7 +28,6 @@ _ORDINARY = frozenset(
 _NOBODY = "65534:65534"
 _SUBORDINATE = ((0, 100000, 65536),)
 """Where shadow-utils begins to hand out subordinate users, for a user namespace of which no mapping is known."""
-_SYSTEM_MOUNTS = frozenset({"/dev", "/dev/shm", "/run"})  # noqa: S108 - the kernel's own place
 _FOREIGN_FILES = frozenset({"/etc/hosts", "/etc/hostname", "/etc/resolv.conf"})
 """Mounted by every engine for itself; the replica's engine does so too."""
 
@@ -84,7 +83,7 @@ def replica_of(
         network="none" if networks is not None and tuple(networks) == ("none",) else "bridge",
         binds=tuple(_binds(facts, engine, differs)),
         nodes=tuple(
-            Node(each.source, each.target or each.source, each.permissions)
+            Node(each.source, each.target or each.source, each.permissions, number=each.number)
             for each in value(declared.DEVICES) or ()
             if _absolute(each.source, "device", differs)
         ),
@@ -243,7 +242,7 @@ def _binds(facts: Facts, engine: str, differs: list[str]) -> Iterator[Bind]:
     for mount in mounts:
         if mount.target in _FOREIGN_FILES and mount.source.rsplit("/", 1)[-1] in {"hosts", "hostname", "resolv.conf"}:
             continue
-        if mount.target in _SYSTEM_MOUNTS and mount.kind == "tmpfs":
+        if mount.target == "/dev" and mount.kind == "tmpfs":
             # A bundle lists what every engine mounts by itself.
             continue
         if mount.kind == "bind":

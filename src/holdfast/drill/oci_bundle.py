@@ -79,13 +79,11 @@ def config(replica: Replica, command: list[str], cgroup: str, secret: str = "") 
     if replica.user_map:
         spaces.append({"type": "user"})
     mapping = [{"containerID": a, "hostID": b, "size": c} for a, b, c in replica.user_map]
-    nodes = list(_nodes(replica))
     linux: dict[str, Any] = {
         "namespaces": spaces,
         "cgroupsPath": cgroup,
-        # A runtime makes no node in a user namespace: it mounts the host's of the same name, which is not the stand-in.
-        "devices": [] if replica.user_map else [entry for entry, _ in nodes],
-        "resources": {"devices": [*_DEVICES, *map(_rule, replica.device_rules), *(rule for _, rule in nodes)]},
+        "devices": list(_nodes(replica)),
+        "resources": {"devices": [*_DEVICES, *map(_rule, replica.device_rules), *_node_rules(replica)]},
         "maskedPaths": _paths(replica, replica.masked_paths, _MASKED),
         "readonlyPaths": _paths(replica, replica.read_only_paths, _READ_ONLY),
         "uidMappings": mapping,
@@ -121,7 +119,7 @@ def config(replica: Replica, command: list[str], cgroup: str, secret: str = "") 
         "mounts": [
             *_system_mounts(replica),
             *map(_mount, replica.binds),
-            *(_node_mount(node) for node in replica.nodes if replica.user_map and _is_node(node)),
+            *_node_mounts(replica),
         ],
         "linux": linux,
     }
@@ -203,31 +201,45 @@ def _paths(replica: Replica, listed: tuple[str, ...] | None, default: tuple[str,
     return [path for path in (default if listed is None else listed) if path not in _FILE_SYSTEMS]
 
 
-def _is_node(node: Node) -> bool:
+def _number(node: Node) -> tuple[str, int, int] | None:
+    """Return kind and number of a device node; None where the host has none."""
+    if node.number:
+        kind, _, numbers = node.number.partition(" ")
+        major, _, minor = numbers.partition(":")
+        return kind, int(major), int(minor)
     try:
-        mode = os.stat(node.stand_in or node.source).st_mode  # noqa: PTH116 - the kind is what is asked for
-    except OSError:
-        return False
-    return stat.S_ISCHR(mode) or stat.S_ISBLK(mode)
-
-
-def _node_mount(node: Node) -> dict[str, Any]:
-    return {**_handed_on(node.stand_in or node.source, []), "destination": node.target}
-
-
-def _nodes(replica: Replica) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Yield each device node with the rule that lets it be opened, as far as the host has it."""
-    for node in replica.nodes:
-        if not _is_node(node):
-            continue
         seen = os.stat(node.stand_in or node.source)  # noqa: PTH116 - the number is what is asked for
-        kind = "c" if stat.S_ISCHR(seen.st_mode) else "b"
-        number = {"type": kind, "major": os.major(seen.st_rdev), "minor": os.minor(seen.st_rdev)}
-        entry = {"path": node.target, **number, "fileMode": stat.S_IMODE(seen.st_mode)}
-        yield (
-            {**entry, "uid": seen.st_uid, "gid": seen.st_gid},
-            {"allow": bool(node.permissions), **number, "access": node.permissions or "rwm"},
-        )
+    except OSError:
+        return None
+    if not (stat.S_ISCHR(seen.st_mode) or stat.S_ISBLK(seen.st_mode)):
+        return None
+    return "c" if stat.S_ISCHR(seen.st_mode) else "b", os.major(seen.st_rdev), os.minor(seen.st_rdev)
+
+
+def _node_mounts(replica: Replica) -> Iterator[dict[str, Any]]:
+    """Yield what stands for device nodes in a user namespace.
+
+    A runtime makes no node there: it mounts the host's of the same name, which is not the stand-in.
+    """
+    for node in replica.nodes if replica.user_map else ():
+        if Path(node.stand_in or node.source).exists():
+            yield {**_handed_on(node.stand_in or node.source, []), "destination": node.target}
+
+
+def _nodes(replica: Replica) -> Iterator[dict[str, Any]]:
+    for node in replica.nodes if not replica.user_map else ():
+        number = _number(node)
+        if number is not None:
+            kind, major, minor = number
+            yield {"path": node.target, "type": kind, "major": major, "minor": minor, "fileMode": 0o660}
+
+
+def _node_rules(replica: Replica) -> Iterator[dict[str, Any]]:
+    for node in replica.nodes:
+        number = _number(node)
+        if number is not None and node.permissions:
+            kind, major, minor = number
+            yield {"allow": True, "type": kind, "major": major, "minor": minor, "access": node.permissions}
 
 
 def _rule(text: str) -> dict[str, Any]:

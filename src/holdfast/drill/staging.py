@@ -64,6 +64,10 @@ def in_kernel_tree(path: str) -> bool:
 
 def _node(node: Node, ground: Ground, differs: list[str]) -> Node:
     path = Path(node.source)
+    if node.number.startswith("c "):
+        return node
+    if node.number:
+        return replace(node, stand_in=str(ground.disk().device), number="")
     if not path.exists():
         differs.append(f"the device {node.source}: this host has none; the drill's disk takes its place")
     elif not path.is_block_device():

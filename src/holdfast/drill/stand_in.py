@@ -20,6 +20,8 @@ from holdfast.model.errors import NotReachable, Unsafe
 DEPTH = 2
 MOST = 4000
 """Most entries that are copied from one host folder."""
+_HARMLESS = frozenset(os.makedev(1, minor) for minor in (3, 5, 7, 8, 9))
+"""null, zero, full, random, urandom: every container has them."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 Listen = Callable[[int, str, str, int], Listener]
@@ -74,6 +76,7 @@ class StandIn:
             if path != "/":
                 with self._parent(path) as folder:
                     self._one(folder, path, stand_in_paths.FILES.get(path, 0))
+                    self._harmless(folder, path)
             self._shape(path, DEPTH)
             for pattern in stand_in_paths.well_known():
                 for known in stand_in_paths.expanded(pattern):
@@ -169,6 +172,15 @@ class StandIn:
                 os.symlink(Path(path).readlink(), name, dir_fd=folder)
         elif stat.S_ISSOCK(seen.st_mode):
             self._socket(folder, path, seen)
+
+    def _harmless(self, folder: int, path: str) -> None:
+        """Make a node that every container has, where that node itself is mounted: people hide files behind it."""
+        name, seen = path.rpartition("/")[2], self._seen(path)
+        if seen is None or not stat.S_ISCHR(seen.st_mode) or seen.st_rdev not in _HARMLESS or os.geteuid() != 0:
+            return
+        with contextlib.suppress(FileExistsError):
+            os.mknod(name, seen.st_mode, seen.st_rdev, dir_fd=folder)
+            os.chmod(f"/proc/self/fd/{folder}/{name}", stat.S_IMODE(seen.st_mode))  # noqa: PTH101 - made just now
 
     def _folder(self, folder: int, path: str, seen: os.stat_result | None) -> None:
         name = path.rpartition("/")[2]

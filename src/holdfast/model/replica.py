@@ -35,12 +35,14 @@ class Node:
         target: Path inside.
         permissions: ``rwm`` or less.
         stand_in: Path of the node that is granted in place of ``source``; empty where it is the source itself.
+        number: ``c MAJOR:MINOR`` or ``b MAJOR:MINOR`` where that is known, and not where the host has the node.
     """
 
     source: str
     target: str
     permissions: str = "rwm"
     stand_in: str = ""
+    number: str = ""
 
 
 @dataclass(frozen=True, slots=True)

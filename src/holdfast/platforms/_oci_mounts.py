@@ -127,7 +127,7 @@ def devices_answers(answers: Answers, root: Cursor) -> None:
         kind = answers.text(entry, "type") or ""
         numbers = f"{answers.number(entry, 'major') or 0}:{answers.number(entry, 'minor') or 0}"
         granted = [rule for rule in rules if _matches(rule, kind, numbers)]
-        device = declared.Device(path, path, granted[-1].rsplit(" ", 1)[-1] if granted else "")
+        device = declared.Device(path, path, granted[-1].rsplit(" ", 1)[-1] if granted else "", f"{kind} {numbers}")
         nodes.append(device)
         parts[device] = entry.where
     here = root.get("linux", "devices")

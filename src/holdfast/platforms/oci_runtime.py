@@ -142,6 +142,9 @@ def _capabilities(answers: Answers, process: Cursor) -> None:
             answers.withhold(fact, f"{key} is not understood", where.below(key))
             continue
         spelled = frozenset(_capability(name) for name in names or ())
+        if fact is declared.CAPABILITIES_AMBIENT:
+            # The kernel makes no capability ambient that is not inheritable too; runc passes over it in silence.
+            spelled &= frozenset(_capability(name) for name in answers.texts(here, "inheritable") or ())
         answers.say(fact, spelled, where.below(key) if names is not None else where, note)
 
 

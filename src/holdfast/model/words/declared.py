@@ -94,11 +94,19 @@ class VolumeClaim:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """One device node that a document grants."""
+    """One device node that a document grants.
+
+    Attributes:
+        source: Path of the node on the host; where a document names a number instead, the path inside.
+        target: Path inside.
+        permissions: ``rwm`` or less; empty where the node is made and no rule lets it be opened.
+        number: ``c MAJOR:MINOR`` or ``b MAJOR:MINOR`` where the document names it; the source need not exist then.
+    """
 
     source: str
     target: str
     permissions: str = "rwm"
+    number: str = field(default="", compare=False)
 
 
 ENGINE: Fact[str] = Fact(
