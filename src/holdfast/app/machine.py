@@ -123,7 +123,7 @@ def _read_bundles(found: Found) -> None:
             engine = described.facts.value(asked.ENGINE)
             kind = f"{engine or bundle.runtime or 'OCI'} container"
             workload = replace(described.workload, kind=kind)
-            found.configured.setdefault(_container(live), Described(workload, described.facts))
+            found.configured.setdefault(container_of(live), Described(workload, described.facts))
 
 
 def _of_a_user(path: str) -> bool:
@@ -131,7 +131,8 @@ def _of_a_user(path: str) -> bool:
     return path.startswith(("/home/", "/run/user/"))
 
 
-def _container(process: Described) -> str:
+def container_of(process: Described) -> str:
+    """Return the name that procfs has for the container of a process."""
     return process.workload.labels.get("container", "") or process.workload.name
 
 
@@ -185,7 +186,7 @@ def effective(
     """
     live: dict[str, list[Described]] = {}
     for process in found.observed:
-        live.setdefault(process.workload.key or _container(process), []).append(process)
+        live.setdefault(process.workload.key or container_of(process), []).append(process)
     claimed: set[str] = set()
     for described in found.declared:
         key = described.workload.key
@@ -195,7 +196,7 @@ def effective(
         for key, processes in live.items():
             if key in claimed:
                 continue
-            configured = found.configured.get(_container(processes[0]))
+            configured = found.configured.get(container_of(processes[0]))
             if configured is not None:
                 yield from _side_by_side(configured, processes, host)
                 continue

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from holdfast.app import machine
 from holdfast.app.hosts import engine_records, this_host
 from holdfast.app.progress import Progress
 from holdfast.app.targets import Targets
+from holdfast.collect.parse import parse
 from holdfast.drill.boxes import Box
 from holdfast.model.drill import PLAYED
 from holdfast.model.facts import Fact, Facts, Seen
@@ -18,6 +20,7 @@ from holdfast.model.replica import Replica
 from holdfast.model.truth import Truth
 from holdfast.model.words import assumed, declared, network, observed
 from holdfast.model.workload import Described
+from holdfast.platforms import oci_runtime
 from holdfast.reason.catalogue import Catalogue
 
 _DRILL = Where("the drill plays this part itself")
@@ -73,9 +76,20 @@ class Predictor:
         found.declared = [_original(each, box.replica) for each in found.declared]
         found.observed = [_original(each, box.replica) for each in found.observed]
         found.configured = {name: _original(each, box.replica) for name, each in found.configured.items()}
+        if box.bundle is not None:
+            # Its state lies with the drill and not where a scan looks; procfs tells little of a sandbox without it.
+            asked = _original(_configured(box.bundle, box.replica.runtime or "runc", box.name), box.replica)
+            found.configured = {machine.container_of(each): asked for each in found.observed}
         for _, facts, _ in machine.effective(found, targets, self.host):
             return facts
         return None
+
+
+def _configured(bundle: Path, runtime: str, name: str) -> Described:
+    path = bundle / "config.json"
+    document, _ = parse(str(path), path.read_bytes())
+    (described,) = oci_runtime.read_bundle(document, name, runtime, name).workloads
+    return described
 
 
 def _original(described: Described, replica: Replica) -> Described:

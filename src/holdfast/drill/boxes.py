@@ -40,12 +40,14 @@ class Box:
         pid: Its first process, as the host counts.
         name: Name of the container.
         replica: What was started.
+        bundle: Folder of its configuration, where an OCI runtime was asked directly.
     """
 
     session: Session
     pid: int
     name: str
     replica: Replica
+    bundle: Path | None = None
 
 
 class Boxes:
@@ -125,7 +127,7 @@ class Boxes:
             line += ["--preserve-fds", "1"]
         with Session([*line, name]) as session:
             self._journal.boundary("replica")
-            yield Box(session, _state_pid([*words, "state", name]), name, replica)
+            yield Box(session, _state_pid([*words, "state", name]), name, replica, folder)
         with contextlib.suppress(OSError, subprocess.SubprocessError):
             subprocess.run(  # noqa: S603 - a runtime by its plain name
                 [*words, "delete", "--force", name], capture_output=True, timeout=_ANSWER_S, check=False

@@ -192,7 +192,7 @@ class Drill:
     def _leaked(self, target: Target) -> tuple[str, str]:
         if target.leaked is None:
             return "", ""
-        planted = self.ground.plant(target.leaked, 0o600)
+        planted = self.ground.plant(target.leaked, 0o644)
         return planted or ("", "")
 
     def _stopped_by(self, target: Target, lost: list[Technique], tried: Mapping[str, Trial]) -> Mapping[str, StoppedBy]:

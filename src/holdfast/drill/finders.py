@@ -184,7 +184,7 @@ class Finders:
         tops = [
             (bind.target.rstrip("/"), Path(bind.stand_in or bind.source))
             for bind in self.box.replica.binds
-            if bind.source
+            if bind.source and not (self.sandbox and (bind.read_only or bind.nosuid))
         ]
         if "ipc" in self.box.replica.namespaces:
             # An engine that shares the IPC namespace mounts the host's shared memory too.
@@ -195,6 +195,9 @@ class Finders:
             below = [(top, outside) for top, outside in tops if f"{target}/".startswith(f"{top}/")]
             places = [(target, Path(f"{str(outside).rstrip('/')}{target[len(top) :]}")) for top, outside in below]
             found += [Place(text, place) for text, place in places if place.is_dir()]
+        if self.sandbox:
+            # A sandbox has a mount table of its own; what it was given is all that can be told.
+            found = [Place(top, place) for top, place in tops if place.is_dir()]
         return found or [Place(WORK, real=False)]
 
     def _disk_number(self) -> tuple[int, int]:
@@ -240,7 +243,8 @@ class Finders:
 
     def _shm_file(self) -> list[Place]:
         mounted = self._secret(_SHM, 0o600)
-        return [*(place for place in mounted if place.real), self.ground.shm_file()]
+        user = self.ground.user_of(self.box.pid)
+        return [*(place for place in mounted if place.real), self.ground.shm_file(user), self.ground.shm_file(0)]
 
     def _interfaces(self) -> list[Place]:
         """Return the numbers of the replica's interfaces, loopback last; 1 is always the loopback."""

@@ -248,9 +248,12 @@ class Ground:
         key, secret = self._once("shm", self.stage.shared_memory)
         return Place(str(key), secret=secret)
 
-    def shm_file(self) -> Place:
-        """Return a file in the host's /dev/shm."""
-        path, secret = self._once("shm_file", self.stage.shm_file)
+    def shm_file(self, user: int) -> Place:
+        """Return a file in the host's /dev/shm: a user's own, where a process of that user was planted; else root's."""
+        owner = user if (user, False) in self._processes else 0
+        path, secret = self._once(f"shm_file {owner}", self.stage.shm_file)
+        if owner:
+            os.chown(path, owner, -1)
         return Place(str(path), path, secret)
 
     # --- disks --------------------------------------------------------------------------------------------------

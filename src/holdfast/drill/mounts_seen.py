@@ -40,8 +40,14 @@ def inside(binds: tuple[Bind, ...], pattern: str, *, folder: bool | None) -> Ite
             if _is(found, folder):
                 relative = str(found)[len(str(base).rstrip("/")) :].lstrip("/")
                 text = f"{bind.target.rstrip('/')}/{relative}"
-                if not _hidden(text, over):
+                if not _hidden(text, over) and _of_the_host(bind, relative):
                     yield text, found
+
+
+def _of_the_host(bind: Bind, relative: str) -> bool:
+    """Tell whether the host has what lies below a stand-in. The tree may hold more, made for another replica."""
+    real = f"{bind.source.rstrip('/')}/{relative}"
+    return not bind.stand_in or real.startswith("/home/") or os.path.lexists(real)
 
 
 def _same(one: str, other: str) -> bool:

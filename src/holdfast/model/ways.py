@@ -94,7 +94,7 @@ def change_setting(path: str, *before: Step, what: str = "") -> Way:
         before: Steps that open the way to it.
         what: Name of the setting; the file's own by default.
     """
-    name = what or path.rsplit("/", 1)[-1]
+    name = what or path.rstrip("}").rsplit("/", 1)[-1]
     return Way(
         f"write {name} back as it is",
         (*before, step("rewrite", path=path)),

@@ -29,6 +29,7 @@ _FILE = "/proc/sys/kernel/core_pattern"
 _OPEN: Situation = {
     container.HOST_PATHS_WRITABLE: Paths(("/proc",)),
     container.HOST_USER_ID: 0,
+    container.SANDBOX: "none",
     container.LSM_DENIES: Members(),
     host.COREDUMP: True,
     host.STATIC_USERMODE_HELPER: False,
@@ -42,6 +43,7 @@ TECHNIQUE = Technique(
     confirmed=True,
     exposed_when=covers(container.HOST_PATHS_WRITABLE, _FILE)
     & host_root()
+    & is_(container.SANDBOX, "none")
     & lsm_permits("host_files")
     & is_(host.COREDUMP, True)
     & is_(host.STATIC_USERMODE_HELPER, False),
@@ -52,6 +54,7 @@ TECHNIQUE = Technique(
         Change(
             container.LSM_DENIES, with_("host_files"), "enforce SELinux: container_t may not write the host's sysctls"
         ),
+        Change(container.SANDBOX, "gvisor", "run in a sandbox: its file server may not write settings of the kernel"),
         Change(host.STATIC_USERMODE_HELPER, True, "use a kernel with CONFIG_STATIC_USERMODEHELPER"),
         Change(host.COREDUMP, False, "use a kernel without CONFIG_COREDUMP"),
     ),
@@ -81,6 +84,7 @@ TECHNIQUE = Technique(
         Example(
             "the host's root directory, with /proc in it", {**_OPEN, container.HOST_PATHS_WRITABLE: Paths(("/",))}, YES
         ),
+        Example("the same in gVisor", {**_OPEN, container.SANDBOX: "gvisor"}, NO),
         Example("/proc/sys alone", {**_OPEN, container.HOST_PATHS_WRITABLE: Paths(("/proc/sys",))}, YES),
         Example("mounted read-only, as monitoring does", {**_OPEN, container.HOST_PATHS_WRITABLE: Paths()}, NO),
         Example("one harmless file", {**_OPEN, container.HOST_PATHS_WRITABLE: Paths(("/proc/loadavg",))}, NO),
