@@ -10,10 +10,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from holdfast.drill.accomplice import nobody_starts
 from holdfast.drill.boxes import PROBE, Box, Boxes
 from holdfast.drill.finders import Finders, mount_table
 from holdfast.drill.genuine import own_kernel
-from holdfast.drill.ground import Ground, nobody_starts
+from holdfast.drill.ground import Ground
 from holdfast.drill.layers import Gifts, in_force, ungiven, without
 from holdfast.drill.parts import runs_here
 from holdfast.drill.stopping import Stopped as StoppedBy
