@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from holdfast.drill import kernel_calls, planting, stand_in_paths
 from holdfast.drill.boxes import PROBE
-from holdfast.drill.hearings import ContainerdNamespaces, Frames, Heard
+from holdfast.drill.hearings import CONTAINERD, ContainerdNamespaces, Frames, Heard
 from holdfast.drill.journal import Journal, Kind
 from holdfast.drill.listening import Hearing
 from holdfast.drill.mount_options import like_the_hosts
@@ -25,7 +25,6 @@ from holdfast.drill.staging import ENGINE_SOCKETS, KERNEL_TREES
 from holdfast.drill.undo_engine import EXPIRES, LABEL
 from holdfast.model.errors import Error, Unsafe
 
-_CONTAINERD = "/run/containerd/containerd.sock"
 _PATIENCE_S = 1.5
 """How long a program that the kernel starts may take to leave its token."""
 _AT_FDCWD = -100
@@ -346,8 +345,8 @@ class Ground:
                 self._journal.will(Kind.FILE, path=str(left))
         for step in filled.steps:
             path = step.args.get("path", "")
-            if step.act == "grpc":
-                self._journal.will(Kind.CONTAINERD_NAMESPACE, address=_CONTAINERD, name=f"holdfast-{filled.token}")
+            if step.act == "grpc" and Path(CONTAINERD).is_socket():
+                self._journal.will(Kind.CONTAINERD_NAMESPACE, address=CONTAINERD, name=f"holdfast-{filled.token}")
             elif step.act == "set" and global_effect:
                 name = path[path.find("/sys/kernel/") :]
                 host = Path(f"/proc{name}")

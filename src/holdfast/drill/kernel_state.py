@@ -93,7 +93,7 @@ def look() -> State:
         "loaded modules": _modules(),
         "loop devices": _loops(),
         **{f"System V {kind}": _system_v(kind) for kind in ("shm", "sem", "msg")},
-        "files in /dev/shm": _names("/dev/shm"),  # noqa: S108 - it is looked at, not used
+        "files in /dev/shm": _memory_files(),
         "control groups of a drill": _groups(mounts),
         "network interfaces": _interfaces(),
         "processes of a drill": _processes(),
@@ -241,6 +241,12 @@ def _names(folder: str) -> list[str] | None:
         return []
     except OSError:
         return None
+
+
+def _memory_files() -> list[str] | None:
+    """List /dev/shm without the locks that Podman makes at any call and leaves."""
+    found = _names("/dev/shm")  # noqa: S108 - it is looked at, not used
+    return None if found is None else [name for name in found if not name.startswith("libpod_")]
 
 
 def _modules() -> Iterable[str] | None:

@@ -116,6 +116,8 @@ def containerd_namespace(address: str, name: str) -> bool:
     Raises:
         Stays: It could not be removed.
     """
+    if not Path(address).is_socket():
+        return False
     found = asked(["ctr", "--address", address, "namespaces", "list", "--quiet"])
     if found is None or name not in found.split():
         return False
