@@ -6,6 +6,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from holdfast.drill.staging import staged
 from holdfast.drill.trial import Surround, Trial, attempt
 from holdfast.model.drill import Attempt, Outcome
 from holdfast.model.replica import Bind, Node, Replica
-from holdfast.model.technique import ProvedBy, Step, Technique, Way
+from holdfast.model.technique import ProvedBy, Step, Way
 from holdfast.model.ways import change_setting, leave_file, open_to_write, step
 
 MOUNT = Step("mount", {})
@@ -125,10 +126,7 @@ def host() -> Iterator[Path]:
 
 
 def tried(program: str, way: Way, places: dict[str, list[Place]], **more: Any) -> Trial:
-    base = techniques.load()["etc-write"]
-    technique = Technique(**{
-        name: getattr(base, name) for name in base.__dataclass_fields__ if name not in {"id", "drill", "page"}
-    } | {"drill": (way,)})  # fmt: skip
+    technique = replace(techniques.load()["etc-write"], drill=(way,))
     numbers = iter(range(10**6))
     places_of = Places(
         {name: lambda _, found=found: found for name, found in places.items()}, lambda: f"t{next(numbers)}t"

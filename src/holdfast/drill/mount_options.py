@@ -76,16 +76,18 @@ def like_the_hosts(path: str, place: Path, journal: Journal) -> None:
             wanted -= {"ro"}
         elif f"{folder}/".startswith(f"{point}/"):
             continue
-        if str(spot) in mounted or not spot.is_dir() or (point == path and not wanted):
+        if not spot.is_dir() or (point == path and not wanted):
             continue
         if not f"{os.path.realpath(spot)}/".startswith(f"{folder}/"):
             # A replica before this one may have left a link there.
             continue
-        journal.will(Kind.MOUNT, path=str(spot))
-        kernel_calls.mount(str(spot), str(spot), kernel_calls.MS_BIND | kernel_calls.MS_REC)
-        kernel_calls.mount("none", str(spot), kernel_calls.MS_PRIVATE | kernel_calls.MS_REC)
-        flags = sum(_FLAGS[option] for option in wanted | (options_at(str(spot)) & frozenset(_FLAGS)))
-        if flags:
+        if str(spot) not in mounted:
+            journal.will(Kind.MOUNT, path=str(spot))
+            kernel_calls.mount(str(spot), str(spot), kernel_calls.MS_BIND | kernel_calls.MS_REC)
+            kernel_calls.mount("none", str(spot), kernel_calls.MS_PRIVATE | kernel_calls.MS_REC)
+        has = options_at(str(spot)) & frozenset(_FLAGS)
+        if not wanted <= has:
+            flags = sum(_FLAGS[option] for option in wanted | has)
             kernel_calls.mount("none", str(spot), kernel_calls.MS_BIND | _MS_REMOUNT | flags)
 
 
