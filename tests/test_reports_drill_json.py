@@ -47,6 +47,7 @@ def few(part):
 def anything(kind, **parts):
     """Fill a record: what is not given by name, by its field's type."""
     simple = {"str": text, "float": finite, "bool": st.booleans(), "tuple[str, ...]": few(text)}
+    simple["tuple[str, ...] | None"] = st.none() | few(text)
     simple["frozenset[str]"] = st.frozensets(text, max_size=2)
     return st.builds(kind, **{each.name: simple.get(each.type) for each in fields(kind)} | parts)
 

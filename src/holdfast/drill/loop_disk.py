@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -64,7 +65,8 @@ def attached(journal: Journal, raw_secret: str, file_secret: str) -> Disk:
     try:
         handle = os.open(image, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
-            os.truncate(handle, SIZE)
+            # All of it, so that a full disk is told now and not by writes that are lost later.
+            os.posix_fallocate(handle, 0, SIZE)
             fstype = _made(journal.folder, image, file_secret)
             os.pwrite(handle, raw_secret.encode()[:64], 0)
             os.fsync(handle)
@@ -77,6 +79,10 @@ def attached(journal: Journal, raw_secret: str, file_secret: str) -> Disk:
             "A loop device cannot be attached", str(error.filename or image), "run as root, or leave the disks out"
         ) from error
     except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise NotReachable(
+                f"The drill's disk cannot be made: {error.strerror}", str(image), "make room for 8 MiB"
+            ) from error
         raise NotReachable(
             f"There is no loop device: {error.strerror}", str(error.filename or image), "load the module loop"
         ) from error
