@@ -31,6 +31,7 @@ from holdfast.drill.oci_bundle import config
 from holdfast.drill.probe_file import probe
 from holdfast.drill.session import Session
 from holdfast.drill.staging import staged
+from holdfast.model.errors import NotReachable
 from holdfast.model.facts import Fact, Facts, Seen
 from holdfast.model.place import Where
 from holdfast.model.replica import Bind, Node, Replica
@@ -335,6 +336,37 @@ def test_a_container_and_its_replica(
         compared(made, judge, target, original)
     finally:
         subprocess.run(["docker", "kill", name], check=False, capture_output=True)
+
+
+@pytest.mark.root
+@pytest.mark.engine
+def test_a_container_that_is_named_by_its_process(made: tuple[Drill, Ground], image: str) -> None:
+    name = f"holdfast-test-{uuid.uuid4().hex[:10]}"
+    line = ["docker", "run", "--detach", "--rm", "--name", name, "--cap-add", "SYS_ADMIN", "--volume", "/etc:/e:ro"]
+    subprocess.run([*line, image, "/bin/busybox", "sleep", "120"], check=True, capture_output=True)
+    try:
+        asked = subprocess.run(
+            ["docker", "inspect", "--format", "{{.State.Pid}}", name], check=True, capture_output=True, text=True
+        )
+        pid = int(asked.stdout)
+        (target,) = drill_targets.wanted((f"proc://{pid}",), Settings(), [])
+        assert [each.partition(":")[0] for each in target.differs] == ["the network", "the root file system"]
+        placed, _ = staged(target.replica, made[1])
+        with made[0]._around(Target("x", "made", "test", placed)) as box:
+            assert status(box.pid) == status(pid)
+            assert shared(box.pid) == shared(pid)
+            assert masked(box.pid) == masked(pid)
+    finally:
+        subprocess.run(["docker", "kill", name], check=False, capture_output=True)
+
+
+def test_a_process_that_nothing_describes_is_no_target() -> None:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        try:
+            with pytest.raises(NotReachable, match="Nothing describes"):
+                list(drill_targets.wanted((f"proc://{process.pid}",), Settings(), []))
+        finally:
+            process.kill()
 
 
 def compared(made: tuple[Drill, Ground], judge: Predictor, target: Wanted, original: Box) -> None:

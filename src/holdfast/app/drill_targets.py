@@ -30,6 +30,8 @@ DRAWN = f"{DRAWN_KIND}:"
 """``drawn:SEED:COUNT`` stands for configurations that are drawn at random; ``holdfast agreement`` uses it."""
 _OLD = 38
 """Capabilities before CAP_PERFMON, CAP_BPF and CAP_CHECKPOINT_RESTORE came with Linux 5.8 and 5.9."""
+_NO_NETWORK = "the network: an OCI runtime sets none up, it has the loopback alone"
+_PLAIN_ROOT = "the root file system: a folder of the host's, not the engine's layers"
 _BARE = ("runc", "crun", "runsc")
 """OCI runtimes that can be asked without an engine."""
 
@@ -160,6 +162,10 @@ def _one(described: Described, engine: str, runtimes: frozenset[str], fallback: 
     by = "oci" if bare else engine or _engine(workload.name or fallback)
     known = runtimes if bare else engine_runtimes(by)
     replica, differs = replica_of(described.facts, image, known, engine=by)
+    if replica.engine == "oci" and (fallback or not bare):
+        # An engine stands behind the target, and none behind the replica.
+        own = "net" not in replica.namespaces
+        differs = (*differs, *((_NO_NETWORK,) if own and replica.network != "none" else ()), _PLAIN_ROOT)
     if bare:
         replica = replace(replica, runtime=replica.runtime or runtime)
     elif asked not in {None, engine, "cri", "containerd"} and engine:

@@ -53,17 +53,19 @@ def _user(replica: Replica, _gifts: Gifts) -> Replica:
 
 
 def _seccomp(replica: Replica, _gifts: Gifts) -> Replica:
+    if replica.privileged and replica.seccomp == "default":
+        return replica
     return replace(replica, seccomp="unconfined")
 
 
 def _lsm(replica: Replica, gifts: Gifts) -> Replica:
-    if not gifts.security_module:
+    if not gifts.security_module or (replica.privileged and replica.apparmor == "default"):
         return replica
     return replace(replica, apparmor="unconfined", selinux=("disable",))
 
 
 def _kernel_files(replica: Replica, _gifts: Gifts) -> Replica:
-    if replica.unmasked:
+    if replica.unmasked or replica.privileged:
         return replica
     return replace(replica, unmasked=True, masked_paths=None, read_only_paths=())
 
@@ -82,6 +84,8 @@ def _user_namespace(replica: Replica, gifts: Gifts) -> Replica:
 
 
 def _device_cgroup(replica: Replica, _gifts: Gifts) -> Replica:
+    if replica.privileged or "a *:* rwm" in replica.device_rules:
+        return replica
     return replace(replica, device_rules=(*replica.device_rules, "a *:* rwm"))
 
 

@@ -81,7 +81,8 @@ class Attempt:
         proved_by: What the proof is; None unless it escaped.
         repeated: It escaped again in a fresh replica. Only then does the outcome say escaped.
         steps: The steps of that way and the kernel's answers.
-        blocked_by: Layers without any one of which, or without all of which, the attempt works.
+        blocked_by: Layers that stop it: one that does so alone, several with ``together`` each of which does, or several
+            without ``together`` that only do so jointly. Where some do so alone, others may do so jointly besides.
         together: The layers stop it each for itself, so that all of them had to be taken away.
         reason: Why nothing was attempted, or a remark.
         detected: What a sensor saw of it; empty until one watches.
