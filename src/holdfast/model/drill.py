@@ -81,7 +81,7 @@ class Attempt:
         proved_by: What the proof is; None unless it escaped.
         repeated: It escaped again in a fresh replica. Only then does the outcome say escaped.
         steps: The steps of that way and the kernel's answers.
-        blocked_by: Layers that stop it: one that does so alone, several with ``together`` each of which does, or several
+        blocked_by: Layers that stop it: one that does so alone, several with ``together`` that each do, or several
             without ``together`` that only do so jointly. Where some do so alone, others may do so jointly besides.
         together: The layers stop it each for itself, so that all of them had to be taken away.
         reason: Why nothing was attempted, or a remark.
