@@ -13,7 +13,7 @@ from pathlib import Path
 from holdfast import techniques
 from holdfast.app import interruption
 from holdfast.app.drill_host import confines, remaps_users
-from holdfast.app.drill_targets import DRAWN_KIND, Wanted, held_capabilities, wanted
+from holdfast.app.drill_targets import Wanted, held_capabilities, wanted
 from holdfast.app.predicting import Predictor
 from holdfast.app.settings import Settings
 from holdfast.drill import fence, kernel_calls, kernel_state, reaper
@@ -195,9 +195,6 @@ def _starter(targets: Sequence[Wanted]) -> Replica:
 
 
 def _controls(targets: Sequence[Wanted]) -> Iterator[Wanted]:
-    if targets and all(target.kind == DRAWN_KIND for target in targets):
-        # Among drawn containers there are plain and restricted ones; more of them would only cost time.
-        return
     by = _starter(targets)
     for name, replica in CONTROLS.items():
         yield Wanted(name, "control", "built in", replace(replica, engine=by.engine, runtime=by.runtime))
