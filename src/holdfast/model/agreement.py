@@ -58,6 +58,12 @@ class Agreement:
             explained: Technique id -> why its predictions may come out otherwise.
         """
         self.kernels[place] = report.kernel
+        for control in report.controls:
+            held = Tally()
+            for attempt in control.attempts:
+                held.add(attempt)
+            if held.missed or control.trouble:
+                self.troubles.append(f"{place}, the control {control.name} did not hold: {control.trouble or 'missed'}")
         for exercise in report.exercises:
             where = f"{GVISOR}, {place}" if exercise.replica.runtime == "runsc" else place
             self.configurations[where] += 1
