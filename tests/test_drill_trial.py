@@ -27,6 +27,7 @@ from holdfast.drill.trial import Surround, Trial, attempt
 from holdfast.model.drill import Attempt, Outcome
 from holdfast.model.replica import Bind, Node, Replica
 from holdfast.model.technique import ProvedBy, Step, Way
+from holdfast.model.truth import NO, YES
 from holdfast.model.ways import change_setting, leave_file, open_to_write, step
 
 MOUNT = Step("mount", {})
@@ -255,3 +256,18 @@ def test_a_mount_over_the_hosts_is_not_the_hosts(made: tuple[Drill, Ground]) -> 
     found = drilled(made, Replica(binds=binds), "etc-write")
     assert found["etc-write"].outcome is Outcome.ESCAPED
     assert found["etc-write"].way == "leave a file in /etc/cron.daily"
+
+
+@pytest.mark.root
+@pytest.mark.engine
+def test_in_a_user_namespace_the_hosts_networks_and_memory_come_out_as_predicted(made: tuple[Drill, Ground]) -> None:
+    spaces = frozenset({"pid", "net", "ipc"})
+    replica = Replica(engine="oci", runtime="runc", user_map=((0, 100000, 65536),), namespaces=spaces)
+    found = drilled(made, replica, "packet-socket", "host-ipc", "host-pid-signal", "host-network-admin")
+    said = {name: (each.predicted, each.outcome) for name, each in found.items()}
+    assert said == {
+        "packet-socket": (NO, Outcome.BLOCKED),
+        "host-ipc": (YES, Outcome.ESCAPED),
+        "host-pid-signal": (YES, Outcome.ESCAPED),
+        "host-network-admin": (NO, Outcome.BLOCKED),
+    }

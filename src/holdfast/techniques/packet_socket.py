@@ -27,6 +27,7 @@ _OPEN: Situation = {
     container.SYSCALLS: Members.of("socket:AF_PACKET"),
     container.SANDBOX: "none",
     container.SHARED_NAMESPACES: Members(),
+    container.USER_NAMESPACE: "host",
     network.SHARED_BRIDGE: True,
 }
 
@@ -38,7 +39,11 @@ TECHNIQUE = Technique(
     exposed_when=has(container.CAPABILITIES, "CAP_NET_RAW")
     & has(container.SYSCALLS, "socket:AF_PACKET")
     & is_not(container.SANDBOX, "gvisor")
-    & (has(container.SHARED_NAMESPACES, "net") | is_(network.SHARED_BRIDGE, True)),
+    # the host's network belongs to the host's user namespace, one's own to one's own
+    & (
+        (has(container.SHARED_NAMESPACES, "net") & is_(container.USER_NAMESPACE, "host"))
+        | is_(network.SHARED_BRIDGE, True)
+    ),
     gives=(),
     closed_by=(
         Change(container.CAPABILITIES, without("CAP_NET_RAW"), "drop CAP_NET_RAW"),
@@ -61,6 +66,16 @@ TECHNIQUE = Technique(
             "the host's own network",
             {**_OPEN, container.SHARED_NAMESPACES: Members.of("net"), network.SHARED_BRIDGE: False},
             YES,
+        ),
+        Example(
+            "the host's own network, and a user namespace",
+            {
+                **_OPEN,
+                container.SHARED_NAMESPACES: Members.of("net"),
+                container.USER_NAMESPACE: "private",
+                network.SHARED_BRIDGE: False,
+            },
+            NO,
         ),
         Example("CAP_NET_RAW dropped", {**_OPEN, container.CAPABILITIES: Members()}, NO),
         Example("a network of its own", {**_OPEN, network.SHARED_BRIDGE: False}, NO),
