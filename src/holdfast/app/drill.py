@@ -30,6 +30,7 @@ from holdfast.model.drill import DrillReport, Exercise, Outcome, leads_out
 from holdfast.model.errors import Error, NotPermitted, NotUnderstood, Unsafe, Usage
 from holdfast.model.replica import Bind, Node, Replica
 from holdfast.model.technique import Technique
+from holdfast.model.truth import Truth
 from holdfast.reason.catalogue import Catalogue
 from holdfast.version import __version__
 
@@ -298,9 +299,12 @@ def _leads_out(name: str) -> bool:
 
 
 def finished(report: DrillReport) -> bool:
-    """Tell whether the drill came to its end, put everything back and was held by its controls."""
+    """Tell whether the drill came to its end, put everything back and was held by its controls.
+
+    A control holds, here as in every report, where nothing worked on it that was not predicted.
+    """
     held = not any(
-        attempt.outcome is Outcome.ESCAPED and _leads_out(attempt.technique)
+        attempt.outcome is Outcome.ESCAPED and attempt.predicted is not Truth.YES
         for control in report.controls
         for attempt in control.attempts
     )
