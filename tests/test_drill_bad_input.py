@@ -105,11 +105,25 @@ def test_a_container_whose_owner_said_never(tmp_path: Path) -> None:
 
 @pytest.mark.root
 @pytest.mark.engine
-def test_a_labelled_container_that_runs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", ["name", "process"])
+def test_a_labelled_container_that_runs(by: str, tmp_path: Path) -> None:
     with image() as base, container(base, "--label", "holdfast.drill=never") as name:
-        ended = drilled(*ONE, f"docker://{name}", folder=tmp_path)
+        pid = docker("inspect", "--format", "{{.State.Pid}}", name)
+        ended = drilled(*ONE, f"docker://{name}" if by == "name" else f"proc://{pid}", folder=tmp_path)
     assert ended.code == ExitCode.UNSAFE
-    assert name in ended.err
+    assert "holdfast.drill=never" in ended.err
+
+
+@pytest.mark.root
+@pytest.mark.engine
+def test_the_replica_of_another_drill_is_no_target(tmp_path: Path) -> None:
+    labels = ("--label", "holdfast.drill=0123456789ab", "--label", f"holdfast.expires={int(time.time()) + 600}")
+    with image() as base, container(base, *labels) as name:
+        pid = docker("inspect", "--format", "{{.State.Pid}}", name)
+        for target in (f"docker://{name}", f"proc://{pid}"):
+            ended = drilled(*ONE, target, folder=tmp_path)
+            assert ended.code == ExitCode.USAGE
+            assert "there is nothing to drill" in ended.err
 
 
 # --- engines --------------------------------------------------------------------------------------------------------

@@ -43,18 +43,27 @@ def image_of(container: str) -> str:
     return found if isinstance(found, str) else ""
 
 
+def engine_labels(container: str) -> dict[str, str]:
+    """Return the labels that an engine knows a container by; none where no engine knows it."""
+    for engine in ("docker", "podman"):
+        found = _docker("{{json .Config.Labels}}", "container", "inspect", container, engine=engine)
+        if isinstance(found, dict):
+            return {str(name): str(value) for name, value in found.items()}
+    return {}
+
+
 def has_image(name: str) -> bool:
     """Tell whether Docker has an image already; nothing is fetched."""
     return not name.startswith("-") and isinstance(_docker("{{json .Id}}", "image", "inspect", name), str)
 
 
-def _docker(template: str, *words: str) -> object:
-    if shutil.which("docker") is None:
+def _docker(template: str, *words: str, engine: str = "docker") -> object:
+    if shutil.which(engine) is None:
         return None
     asked = words or ("info",)
     try:
         told = subprocess.run(  # noqa: S603 - an engine by its plain name
-            ["docker", *asked, "--format", template],  # noqa: S607
+            [engine, *asked, "--format", template],
             capture_output=True,
             timeout=_ANSWER_S,
             check=False,

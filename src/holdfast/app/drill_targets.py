@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from holdfast.app import machine
-from holdfast.app.drill_host import engine_runtimes, has_image, image_of
+from holdfast.app.drill_host import engine_labels, engine_runtimes, has_image, image_of
 from holdfast.app.images import Images
 from holdfast.app.progress import Progress
 from holdfast.app.scan import described_in, readings
 from holdfast.app.settings import Settings
 from holdfast.app.targets import Targets, sort_targets
 from holdfast.drill.configurations import LEAKING, Offer, draw
+from holdfast.drill.container_line import EXPIRES
 from holdfast.drill.lab import LAB
 from holdfast.drill.likeness import replica_of
 from holdfast.model.errors import NotReachable, NotUnderstood, Usage
@@ -114,11 +115,15 @@ def _of_theirs(targets: Targets, settings: Settings, troubles: list[NotUnderstoo
         found = machine.look(targets, settings.docker, Progress(quiet=True))
         troubles.extend(found.troubles)
         known = {each.workload.key for each in found.declared} - {""}
-        for described in found.declared:
-            yield _one(described, engine, runtimes)
-        for name, described in found.configured.items():
-            if described.workload.key not in known:
-                yield _one(described, engine, runtimes, fallback=name)
+        live = [(described, "") for described in found.declared]
+        live += [(each, name) for name, each in found.configured.items() if each.workload.key not in known]
+        for described, name in live:
+            workload = described.workload
+            if name and workload.key:
+                # What a runtime was told has no labels; the engine behind it knows them.
+                workload = replace(workload, labels={**engine_labels(workload.key), **workload.labels})
+            if EXPIRES not in workload.labels:  # no replica of a drill that goes on
+                yield _one(Described(workload, described.facts), engine, runtimes, fallback=name)
         if targets.pids and not found.declared and not found.configured:
             numbers = ", ".join(map(str, sorted(targets.pids)))
             raise NotReachable(
