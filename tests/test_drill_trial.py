@@ -271,3 +271,15 @@ def test_in_a_user_namespace_the_hosts_networks_and_memory_come_out_as_predicted
         "host-pid-signal": (YES, Outcome.ESCAPED),
         "host-network-admin": (NO, Outcome.BLOCKED),
     }
+
+
+@pytest.mark.root
+@pytest.mark.engine
+def test_disks_in_the_hosts_dev_are_reached_where_the_device_cgroup_lets_them(made: tuple[Drill, Ground]) -> None:
+    bind = Bind("/dev", "/mnt/dev")
+    without_node = frozenset({"MKNOD"})
+    ruled = Replica(binds=(bind,), device_rules=("b *:* rwm",), capabilities_dropped=without_node)
+    found = drilled(made, ruled, "host-dev")["host-dev"]
+    assert (found.predicted, found.outcome) == (YES, Outcome.ESCAPED)
+    found = drilled(made, Replica(binds=(bind,)), "host-dev")["host-dev"]
+    assert (found.predicted, found.outcome) == (NO, Outcome.BLOCKED)

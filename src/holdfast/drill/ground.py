@@ -75,7 +75,15 @@ class Ground:
         for real in (*KERNEL_TREES, *ENGINE_SOCKETS):
             if path == "/" or real.startswith(f"{path}/"):
                 self._show(real, Path(f"{str(place).rstrip('/')}/{real[len(path.rstrip('/')) + 1 :]}"))
+        if path in {"/", "/dev"} and os.geteuid() == 0:
+            self._disk_in(place / "dev" if path == "/" else place)
         return place
+
+    def _disk_in(self, folder: Path) -> None:
+        """Make the node of the drill's disk where a host has those of its own."""
+        disk = self.disk().device
+        with planting.opened(self._journal.folder, folder, make=True) as handle, contextlib.suppress(FileExistsError):
+            os.mknod(disk.name, stat.S_IFBLK | 0o600, disk.stat().st_rdev, dir_fd=handle)
 
     def _show(self, real: str, place: Path) -> None:
         """Mount what has no stand-in where it belongs in a stand-in tree, so that the tree has the host's shape."""
