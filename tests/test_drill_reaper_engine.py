@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.drill import reaper
+from holdfast.drill import reaper, undo_engine
 from holdfast.drill.journal import Journal, new_id
 from holdfast.drill.reaper import Left, Removed
 from holdfast.drill.undo_engine import EXPIRES, LABEL
@@ -196,3 +196,31 @@ def test_a_container_of_an_oci_runtime_goes(run: str, tmp_path: Path, runtime: s
         Removed(run, f"folder {journal.folder}"),
     )
     assert not any(name in path.name for path in root.iterdir())
+
+
+ALREADY = """\
+#!/bin/sh
+case "$*" in
+*inspect*) test -e {gone} || exec echo {run}; echo "Error: No such container: x" >&2; exit 1 ;;
+*rm*)
+    (sleep {seconds}; touch {gone}) > /dev/null 2>&1 &
+    echo "removal of container x is already in progress" >&2
+    exit 1 ;;
+esac
+"""
+
+
+@pytest.mark.parametrize("seconds", [1, 5])
+def test_a_container_that_the_engine_removes_already_is_waited_for(
+    seconds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = tmp_path / "docker"
+    engine.write_text(ALREADY.format(gone=tmp_path / "gone", run="0123456789ab", seconds=seconds))
+    engine.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(undo_engine, "_GONE_S", 2.5)
+    if seconds < 2:
+        assert undo_engine.container("0123456789ab", "docker", "x")
+    else:
+        with pytest.raises(undo_engine.Stays, match="still there"):
+            undo_engine.container("0123456789ab", "docker", "x")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 from holdfast.drill import run_folder
@@ -14,6 +15,7 @@ LABEL = "holdfast.drill"
 EXPIRES = "holdfast.expires"
 """Its value is when the run is over, in whole seconds since 1970."""
 SECONDS = 60.0
+_GONE_S = 10.0
 _STORAGE = ("/var/lib/containers/storage", "~/.local/share/containers/storage")
 
 
@@ -68,9 +70,17 @@ def container(run: str, engine: str, name: str, address: str = "") -> bool:
     look = command(engine, address, "container", "inspect", "--format", _label(".Config.Labels"), "--", name)
     if (label := asked(look)) is None or label.strip() != run:
         return False
-    asked(command(engine, address, "container", "rm", "--force", "--volumes", "--", name))
-    if (label := asked(look)) is not None and label.strip() == run:
-        raise Stays("the engine says it removed the container, and it is still there")
+    try:
+        asked(command(engine, address, "container", "rm", "--force", "--volumes", "--", name))
+    except Stays as stays:
+        # It has just ended, and the engine removes it by itself.
+        if "already in progress" not in str(stays):
+            raise
+    until = time.monotonic() + _GONE_S
+    while (label := asked(look)) is not None and label.strip() == run:
+        if time.monotonic() > until:
+            raise Stays("the engine says it removed the container, and it is still there")
+        time.sleep(0.2)
     return True
 
 
