@@ -31,7 +31,10 @@ SERVICE_KEYS = frozenset({
     "read_only", "runtime", "secrets", "security_opt", "sysctls", "tmpfs", "tty", "use_api_socket", "user",
     "userns_mode", "uts", "volumes", "volumes_from",
 })  # fmt: skip
-"""Fields that bear on confinement, or may speak to Holdfast itself. The others are not even looked at, so their variables need not be known."""
+"""Fields that bear on confinement, or may speak to Holdfast itself.
+
+The others are not even looked at, so their variables need not be known.
+"""
 TOP_KEYS = frozenset({"volumes", "secrets", "configs", "networks", "include", "name"})
 _DEPTH = 16
 _MOST_FILES = 128

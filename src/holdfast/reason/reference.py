@@ -55,6 +55,7 @@ _VALUES: dict[Fact[Any], object] = {
     container.VOLUME_CLAIMS: True,
     container.SAME_USER_ON_HOST: False,
     container.SAME_USER_ID_ON_HOST: False,
+    container.USER_ID_ON_HOST: False,
     container.SAME_USER_IN_CONTAINER: False,
 }
 

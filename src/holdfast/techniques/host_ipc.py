@@ -34,7 +34,7 @@ _OPEN: Situation = {
     container.CAPABILITIES: Members(),
     container.USER_NAMESPACE: "host",
     container.LSM_DENIES: Members(),
-    container.SAME_USER_ID_ON_HOST: False,
+    container.USER_ID_ON_HOST: False,
 }
 
 TECHNIQUE = Technique(
@@ -44,7 +44,7 @@ TECHNIQUE = Technique(
     evidence=Evidence.SOURCE,
     confirmed=True,
     exposed_when=(shares("ipc") | covers(container.HOST_PATHS, _SHARED_MEMORY))
-    & (host_root() | host_capability("CAP_IPC_OWNER") | is_(container.SAME_USER_ID_ON_HOST, True))
+    & (host_root() | host_capability("CAP_IPC_OWNER") | is_(container.USER_ID_ON_HOST, True))
     & lsm_permits("host_files"),  # container_t refuses shared memory wherever it refuses host files
     gives=(Change(reach.HOST_PROCESS, True, "memory that host processes share can be read and altered"),),
     closed_by=(
@@ -80,7 +80,7 @@ TECHNIQUE = Technique(
         Example("under SELinux", {**_OPEN, container.LSM_DENIES: Members.of("host_files")}, NO),
         Example(
             "an ordinary user, host processes not seen",
-            {**unseen(_OPEN, container.SAME_USER_ID_ON_HOST), container.HOST_USER_ID: 1000},
+            {**unseen(_OPEN, container.USER_ID_ON_HOST), container.HOST_USER_ID: 1000},
             UNKNOWN,
         ),
     ),

@@ -169,6 +169,12 @@ SAME_USER_ID_ON_HOST: Fact[bool] = Fact(
     "A process of the host that runs with this container's host_user_id, whatever its groups and capabilities, is seen "
     "from the container. It may be sent signals.",
 )
+USER_ID_ON_HOST: Fact[bool] = Fact(
+    "container.user_id_on_host",
+    bool,
+    "A process of the host runs with this container's host_user_id, whether it is seen from the container or not: what "
+    "the two share by owner and mode is open to both.",
+)
 SAME_USER_IN_CONTAINER: Fact[bool] = Fact(
     "container.same_user_in_container", bool, "The same of a process that belongs to another container."
 )

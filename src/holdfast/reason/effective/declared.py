@@ -179,6 +179,7 @@ def _flags(out: Table, facts: Facts, at: Ground) -> None:
     else:
         out[container.SAME_USER_ON_HOST] = out[container.SAME_USER_IN_CONTAINER] = _LIVE
         out[container.SAME_USER_ID_ON_HOST] = _LIVE
+    out[container.USER_ID_ON_HOST] = _LIVE
     version = text(at.host, host.CGROUP_VERSION)
     if version is not None and version.value == "v2":
         out[container.CGROUP_V1_ROOT] = Seen(False, version.where, "the host has no version 1 hierarchy")

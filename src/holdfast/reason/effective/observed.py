@@ -194,6 +194,7 @@ def _rest(out: Table, facts: Facts, host_facts: Facts) -> None:
     out[container.SAME_USER_ON_HOST] = same or _why(facts, observed.SAME_USER_ON_HOST)
     number_alone = flag(facts, observed.SAME_USER_ID_ON_HOST)
     out[container.SAME_USER_ID_ON_HOST] = number_alone or _why(facts, observed.SAME_USER_ID_ON_HOST)
+    out[container.USER_ID_ON_HOST] = _anywhere(out, number_alone)
     near = flag(facts, observed.SAME_USER_IN_CONTAINER)
     out[container.SAME_USER_IN_CONTAINER] = near or _why(facts, observed.SAME_USER_IN_CONTAINER)
     root = flag(facts, observed.CGROUP_V1_ROOT)
@@ -204,3 +205,15 @@ def _rest(out: Table, facts: Facts, host_facts: Facts) -> None:
         out[container.CGROUP_V1_ROOT] = root or _why(facts, observed.CGROUP_V1_ROOT)
     claim = Absent("a mount table does not tell a claim from another volume")
     out[container.VOLUME_CLAIMS] = out[container.VOLUME_CLAIM_ON_HOST] = claim
+
+
+def _anywhere(out: Table, seen: Seen[bool] | None) -> Seen[bool] | Absent:
+    """Answer for processes that the container does not see, too: only those that it sees were compared with."""
+    if seen is not None and seen.value:
+        return seen
+    shared, mounted = out.get(container.SHARED_NAMESPACES), out.get(container.HOST_PATHS)
+    every = isinstance(shared, Seen) and shared.value.has("pid") is YES
+    every = every or (isinstance(mounted, Seen) and mounted.value.covers("/proc") is YES)
+    if seen is not None and every:
+        return seen
+    return Absent("processes that the container does not see were not compared with")
