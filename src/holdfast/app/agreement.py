@@ -20,7 +20,12 @@ HERE = "this machine"
 _FURTHER = 1000
 """Between the seeds of two places."""
 
-EXPLAINED: Mapping[str, str] = {}
+EXPLAINED: Mapping[str, str] = {
+    "setuid-on-shared-volume": (
+        "The host's own mount of the directory is nosuid, or its users cannot reach it. The container's mount table shows"
+        " neither, so the rule keeps saying yes."
+    ),
+}
 """Technique id -> why its prediction can come out otherwise, where the rule is not to be mended."""
 
 

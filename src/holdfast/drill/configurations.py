@@ -260,7 +260,8 @@ def _replica(row: Mapping[str, str], offer: Offer) -> Replica:
         replica = replace(replica, unmasked=False, device_rules=(), nodes=())
     if replica.runtime == "runsc":
         # gVisor has no cgroups, devices or sockets of the host to hand on, and says so when it is asked for them.
-        binds = tuple(bind for bind in replica.binds if not bind.source.endswith((".sock", "-sock", ".socket")))
+        files = (bind for bind in replica.binds if not bind.source.endswith((".sock", "-sock", ".socket")))
+        binds = tuple(replace(bind, propagation="") for bind in files)
         replica = replace(replica, binds=binds, nodes=(), device_rules=(), namespaces=frozenset())
     if replica.user_map:
         replica = replace(replica, nodes=(), device_rules=(), namespaces=replica.namespaces - {"net", "pid"})

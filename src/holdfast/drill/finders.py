@@ -140,10 +140,10 @@ class Finders:
     def _engine(self, path: str) -> list[Place]:
         return [Place(place.text, hearing=self.ground.containerd(), real=place.real) for place in self._socket(path)]
 
-    def _secret(self, path: str, mode: int) -> list[Place]:
+    def _secret(self, path: str, mode: int, owner: int = 0) -> list[Place]:
         found: list[Place] = []
         for text, outside in inside(self.box.replica.binds, path, folder=None):
-            planted = self.ground.plant(outside, mode)
+            planted = self.ground.plant(outside, mode, owner)
             if planted is not None:
                 name, secret = planted
                 direct = any(bind.target == text for bind in self.box.replica.binds)
@@ -242,9 +242,9 @@ class Finders:
         return found or [Place(WORK, real=False)]
 
     def _shm_file(self) -> list[Place]:
-        mounted = self._secret(_SHM, 0o600)
-        user = self.ground.user_of(self.box.pid)
-        return [*(place for place in mounted if place.real), self.ground.shm_file(user), self.ground.shm_file(0)]
+        owners = {self.ground.owner(self.box.pid), 0}
+        mounted = [place for owner in owners for place in self._secret(_SHM, 0o600, owner)]
+        return [*(place for place in mounted if place.real), *map(self.ground.shm_file, owners)]
 
     def _interfaces(self) -> list[Place]:
         """Return the numbers of the replica's interfaces, loopback last; 1 is always the loopback."""

@@ -147,8 +147,18 @@ class Ground:
                 with contextlib.suppress(OSError):
                     path.unlink()
 
-    def plant(self, outside: Path, mode: int) -> tuple[str, str] | None:
+    def owner(self, pid: int) -> int:
+        """Return the user of a replica, where a process of that user was planted on the host; else root."""
+        user = self.user_of(pid)
+        return user if (user, False) in self._processes else 0
+
+    def plant(self, outside: Path, mode: int, owner: int = 0) -> tuple[str, str] | None:
         """Put a canary into a directory of the host, or of what stands in for it.
+
+        Args:
+            outside: The directory, or a file.
+            mode: Of the canary.
+            owner: User of the canary.
 
         Returns:
             Its name in the directory and its token; None where it cannot be planted.
@@ -168,6 +178,8 @@ class Ground:
                 return None
             self._journal.will(Kind.FILE, path=str(path))
             planting.written(top, path, token, mode)
+            if owner:
+                os.chown(path, owner, -1, follow_symlinks=False)
         except (OSError, Error):
             return None
         self._planted_files.append(path)
@@ -254,9 +266,8 @@ class Ground:
         key, secret = self._once("shm", self.stage.shared_memory)
         return Place(str(key), secret=secret)
 
-    def shm_file(self, user: int) -> Place:
-        """Return a file in the host's /dev/shm: a user's own, where a process of that user was planted; else root's."""
-        owner = user if (user, False) in self._processes else 0
+    def shm_file(self, owner: int) -> Place:
+        """Return a file in the host's /dev/shm that belongs to a user."""
         path, secret = self._once(f"shm_file {owner}", self.stage.shm_file)
         if owner:
             os.chown(path, owner, -1)

@@ -138,7 +138,8 @@ class Places:
             used = [table[match[1], match[2] or ""] for match in _WORD.finditer(text)]
             whole = _WORD.sub(lambda match: table[match[1], match[2] or ""].text, text)
             if used and used[0].outside is not None and whole.startswith(used[0].text):
-                outside.append(Path(f"{used[0].outside}{whole.removeprefix(used[0].text)}"))
+                # Below the host's own root the text would begin with two slashes, which is another path to POSIX.
+                outside.append(Path("/" + f"{used[0].outside}{whole.removeprefix(used[0].text)}".lstrip("/")))
             return whole.replace("//", "/") if whole.startswith("//") else whole
 
         steps = tuple(Step(each.act, {name: put(value) for name, value in each.args.items()}) for each in way.steps)
