@@ -22,7 +22,7 @@ _FURTHER = 1000
 
 EXPLAINED: Mapping[str, str] = {
     "setuid-on-shared-volume": (
-        "The host's own mount of the directory is nosuid, or its users cannot reach it. The container's mount table shows"
+        "The host's own mount of the directory is nosuid, or its users cannot reach it. The container's mounts show"
         " neither, so the rule keeps saying yes."
     ),
 }
