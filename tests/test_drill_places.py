@@ -9,6 +9,7 @@ import pytest
 from holdfast.drill.mount_options import mounts_below, options_at
 from holdfast.drill.mounts_seen import inside
 from holdfast.drill.places import Place, Places
+from holdfast.model.errors import NotReachable
 from holdfast.model.replica import Bind
 from holdfast.model.technique import ProvedBy, Way
 from holdfast.model.ways import leave_file, step
@@ -88,3 +89,11 @@ def test_mounts_below_a_path_are_those_with_files() -> None:
     assert mounts_below("/", TABLE) == ["/boot", "/run", "/run/a b", "/usr"]
     assert mounts_below("/run", TABLE) == ["/run/a b"]
     assert mounts_below("/ru", TABLE) == []
+
+
+def test_what_cannot_be_planted_leaves_out_the_ways_that_need_it() -> None:
+    def none(_argument: str) -> list[Place]:
+        raise NotReachable("There is no loop device", "/dev/loop-control", "load the module loop")
+
+    way = Way("read a disk", (step("open", path="{disk}", mode="r"),), ProvedBy.READ)
+    assert list(Places({"disk": none}, lambda: "t" * 28).fill(way)) == []

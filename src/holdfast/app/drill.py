@@ -27,7 +27,7 @@ from holdfast.drill.probe_file import probe
 from holdfast.drill.stage import Stage
 from holdfast.drill.staging import staged
 from holdfast.model.drill import DrillReport, Exercise, Outcome, leads_out
-from holdfast.model.errors import Error, NotPermitted, NotUnderstood, Unsafe, Usage
+from holdfast.model.errors import Error, NotPermitted, NotReachable, NotUnderstood, Unsafe, Usage
 from holdfast.model.replica import Bind, Node, Replica
 from holdfast.model.technique import Technique
 from holdfast.model.truth import Truth
@@ -262,11 +262,18 @@ def gifts(ground: Ground) -> Gifts:
             Bind("/", "/.holdfast/host", stand_in="" if ground.real else str(ground.stand_in("/"))),
             Bind("/srv/holdfast", "/.holdfast/shared", propagation="rshared", stand_in=str(ground.shared_folder())),
         ),
-        (Node("/dev/holdfast-disk", "/dev/holdfast-disk", stand_in=str(ground.disk().device)),),
+        _disk(ground),
         user_namespace=os.geteuid() == 0,
         remapped=remaps_users(),
         security_module=confines(),
     )
+
+
+def _disk(ground: Ground) -> tuple[Node, ...]:
+    try:
+        return (Node("/dev/holdfast-disk", "/dev/holdfast-disk", stand_in=str(ground.disk().device)),)
+    except (NotReachable, NotPermitted):
+        return ()
 
 
 def _exercise(

@@ -23,7 +23,7 @@ from holdfast.drill.relay import Relay
 from holdfast.drill.stage import Disk, Planted, Stage
 from holdfast.drill.staging import ENGINE_SOCKETS, KERNEL_TREES
 from holdfast.drill.undo_engine import EXPIRES, LABEL
-from holdfast.model.errors import Error, Unsafe
+from holdfast.model.errors import Error, NotPermitted, NotReachable, Unsafe
 
 _PATIENCE_S = 1.5
 """How long a program that the kernel starts may take to leave its token."""
@@ -64,6 +64,7 @@ class Ground:
         self._processes: dict[tuple[int, bool], Planted] = {}
         self._made: dict[str, Any] = {}
         self._disk: Disk | None = None
+        self._no_disk: NotReachable | NotPermitted | None = None
         self._planted_files: list[Path] = []
         self._shown: set[str] = set()
 
@@ -276,8 +277,14 @@ class Ground:
     # --- disks --------------------------------------------------------------------------------------------------
     def disk(self) -> Disk:
         """Return the disk that stands in for the host's. The host has it mounted, as it has its own."""
+        if self._no_disk is not None:
+            raise self._no_disk
         if self._disk is None:
-            self._disk = self.stage.disk()
+            try:
+                self._disk = self.stage.disk()
+            except (NotReachable, NotPermitted) as error:
+                self._no_disk = error
+                raise
             place = self._journal.folder / "mounted"
             if self._disk.fstype:
                 place.mkdir(mode=0o700, exist_ok=True)

@@ -37,6 +37,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.drill.listening import Hearing
+from holdfast.model.errors import NotPermitted, NotReachable
 from holdfast.model.technique import Step, Way
 
 _WORD = re.compile(r"\{([a-z_]+)(?::([^{}]*))?\}")
@@ -121,7 +122,11 @@ class Places:
             )
         )
         token = self.new_token()
-        choices = [[Place(token)] if name == "token" else self.finders[name](argument) for name, argument in words]
+        try:
+            choices = [[Place(token)] if name == "token" else self.finders[name](argument) for name, argument in words]
+        except (NotReachable, NotPermitted):
+            # What cannot be planted here, such as a disk without loop devices, leaves out the ways that need it.
+            return
         if not all(choices):
             return
         for combination in itertools.islice(itertools.product(*choices), _MOST):
