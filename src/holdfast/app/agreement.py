@@ -21,6 +21,10 @@ _FURTHER = 1000
 """Between the seeds of two places."""
 
 EXPLAINED: Mapping[str, str] = {
+    "input-tty": (
+        "The kernel has the driver and this host no such device: a node that is made for it leads nowhere. Which devices"
+        " a host has is not looked at."
+    ),
     "setuid-on-shared-volume": (
         "The host's own mount of the directory is nosuid, or its users cannot reach it. The container's mounts show"
         " neither, so the rule keeps saying yes."

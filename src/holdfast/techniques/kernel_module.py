@@ -62,7 +62,7 @@ TECHNIQUE = Technique(
     drill_class=DrillClass.D1,
     drill=(
         Way(
-            "load an empty file as a module",
+            "load a file that is no module",
             (step("finit_module"),),
             ProvedBy.SURFACE,
             answers=frozenset({"ENOEXEC"}),

@@ -11,14 +11,22 @@
 #define SYS_io_uring_setup 425
 #endif
 
-/* An empty file in memory as a module: ENOEXEC says that nothing but the content is in the way. */
+/*
+ * A file in memory that is no module: ENOEXEC says that nothing but the content is in the way. An empty file would not
+ * do: it is refused with EINVAL before the kernel asks for a signature.
+ */
 long do_finit_module(const struct step *s)
 {
-    int empty = (int)syscall(SYS_memfd_create, "holdfast", 1u);
+    static const char none[64] = "this is no module";
+    int file = (int)syscall(SYS_memfd_create, "holdfast", 1u);
     (void)s;
-    if (empty < 0) return -1;
-    long result = syscall(SYS_finit_module, empty, "", 0);
-    close_quietly(empty);
+    if (file < 0) return -1;
+    if (write(file, none, sizeof none) != (ssize_t)sizeof none) {
+        close_quietly(file);
+        return -1;
+    }
+    long result = syscall(SYS_finit_module, file, "", 0);
+    close_quietly(file);
     return result;
 }
 
