@@ -22,7 +22,7 @@ _FURTHER = 1000
 
 EXPLAINED: Mapping[str, str] = {
     "input-tty": (
-        "The kernel has the driver and this host no such device: a node that is made for it leads nowhere. Which devices"
+        "The kernel has the driver and this host no such device: a node that is made for it leads nowhere. What devices"
         " a host has is not looked at."
     ),
     "setuid-on-shared-volume": (
