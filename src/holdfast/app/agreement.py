@@ -20,7 +20,13 @@ HERE = "this machine"
 _FURTHER = 1000
 """Between the seeds of two places."""
 
+_SOCKETS_ONLY = (
+    "Of the host's root file system only sockets lie in that container, and a socket cannot be opened to begin from."
+    " A mount of a single socket is rare, so the rule keeps saying yes."
+)
 EXPLAINED: Mapping[str, str] = {
+    "open-by-handle-read": _SOCKETS_ONLY,
+    "open-by-handle-write": _SOCKETS_ONLY,
     "input-tty": (
         "The kernel has the driver and this host no such device: a node that is made for it leads nowhere. What devices"
         " a host has is not looked at."

@@ -208,7 +208,9 @@ class Finders:
         disk = self.ground.disk()
         seen = inside(self.box.replica.binds, str(disk.device), folder=False)
         found = [Place(text, secret=disk.raw_secret) for text, _ in seen]
-        return found or [Place(f"/dev/{disk.device.name}", secret=disk.raw_secret, real=False)]
+        # A privileged container's /dev has the host's nodes, made anew.
+        own = self.box.replica.privileged
+        return found or [Place(f"/dev/{disk.device.name}", secret=disk.raw_secret, real=own)]
 
     def _device(self, kind: str) -> list[Place]:
         names = _DEVICE_NAMES.get(kind, ())
