@@ -24,7 +24,12 @@ _SOCKETS_ONLY = (
     "Of the host's root file system only sockets lie in that container, and a socket cannot be opened to begin from."
     " A mount of a single socket is rare, so the rule keeps saying yes."
 )
+_TOO_SLOW = (
+    "The engine of an emulated machine ran out of time in the second replica. A success may show itself again in a third"
+    " one since."
+)
 EXPLAINED: Mapping[str, str] = {
+    "docker-socket": _TOO_SLOW,
     "open-by-handle-read": _SOCKETS_ONLY,
     "open-by-handle-write": _SOCKETS_ONLY,
     "input-tty": (

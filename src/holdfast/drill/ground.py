@@ -29,6 +29,8 @@ _PATIENCE_S = 1.5
 """How long a program that the kernel starts may take to leave its token."""
 _AT_FDCWD = -100
 _HANDLE_BYTES = 128
+_HEAD = 40
+"""Bytes at the beginning of a host's file that tell that it was read."""
 MS_RDONLY = 1
 _T = TypeVar("_T")
 
@@ -172,6 +174,10 @@ class Ground:
             if top != self._journal.folder:
                 path = top / path.name
             there = planting.kind(top, path.parent)
+            if self.real and outside.is_file():
+                # The file is the host's own and stays as it is; how it begins is secret enough.
+                head = outside.read_bytes()[:_HEAD].decode("ascii", errors="ignore")
+                return ("", head) if len(head) == _HEAD else None
             if there == stat.S_IFREG and top == self._journal.folder:
                 planting.overwritten(top, outside, token)
                 return "", token
