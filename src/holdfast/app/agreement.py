@@ -25,8 +25,8 @@ _SOCKETS_ONLY = (
     " A mount of a single socket is rare, so the rule keeps saying yes."
 )
 _TOO_SLOW = (
-    "The engine of an emulated machine ran out of time in the second replica. A success may show itself again in a third"
-    " one since."
+    "The engine of an emulated machine ran out of time in the second replica. Since then a success may show itself in a"
+    " third one instead."
 )
 EXPLAINED: Mapping[str, str] = {
     "docker-socket": _TOO_SLOW,
