@@ -43,6 +43,7 @@ TECHNIQUE = Technique(
     row=52,
     attack=("T1611", "T1546"),
     evidence=Evidence.COMMON_KNOWLEDGE,
+    confirmed=True,
     exposed_when=(
         may_mount()
         | may_use_detached()

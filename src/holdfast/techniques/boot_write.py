@@ -36,6 +36,7 @@ TECHNIQUE = Technique(
     row=25,
     attack=("T1611", "T1542"),
     evidence=Evidence.COMMON_KNOWLEDGE,
+    confirmed=True,
     exposed_when=(
         covers(container.HOST_PATHS_WRITABLE, *_BOOT) | below(container.HOST_PATHS_WRITABLE, "/sys/firmware/efi")
     )

@@ -38,6 +38,7 @@ TECHNIQUE = Technique(
     row=62,
     attack=("T1611", "T1014"),
     evidence=Evidence.COMMON_KNOWLEDGE,
+    confirmed=True,
     exposed_when=(
         has(container.CAPABILITIES, "CAP_SYS_ADMIN")
         | (has(container.CAPABILITIES, "CAP_BPF") & has(container.CAPABILITIES, "CAP_PERFMON"))

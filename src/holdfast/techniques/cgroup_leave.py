@@ -43,6 +43,7 @@ TECHNIQUE = Technique(
     row=36,
     attack=("T1611",),
     evidence=Evidence.DEDUCED,
+    confirmed=True,
     exposed_when=covers(container.HOST_PATHS_WRITABLE, *_TOP)
     & host_root()
     & is_(container.SANDBOX, "none")

@@ -32,6 +32,7 @@ TECHNIQUE = Technique(
     row=72,
     attack=("T1613",),
     evidence=Evidence.COMMON_KNOWLEDGE,
+    confirmed=True,
     exposed_when=shares("cgroup"),
     gives=(),
     closed_by=(

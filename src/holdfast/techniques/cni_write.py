@@ -36,6 +36,7 @@ TECHNIQUE = Technique(
     row=30,
     attack=("T1611", "T1574"),
     evidence=Evidence.COMMON_KNOWLEDGE,
+    confirmed=True,
     exposed_when=covers(container.HOST_PATHS_WRITABLE, *_PLUGINS)
     & writes_as_root()
     & lsm_permits("host_files")

@@ -27,6 +27,7 @@ TECHNIQUE = Technique(
     row=59,
     attack=("T1552", "T1055.008"),
     evidence=Evidence.COMMON_KNOWLEDGE,
+    confirmed=True,
     exposed_when=is_(container.SAME_USER_IN_CONTAINER, True) & is_(container.SANDBOX, "none"),
     gives=(Change(reach.OTHER_CONTAINER, True, "its files, environment and memory are open"),),
     closed_by=(

@@ -43,6 +43,7 @@ TECHNIQUE = Technique(
     row=33,
     attack=("T1611",),
     evidence=Evidence.COMMON_KNOWLEDGE,
+    confirmed=True,
     exposed_when=covers(container.HOST_PATHS_WRITABLE, *_STATE) & writes_as_root() & lsm_permits("host_files"),
     gives=(
         Change(reach.OTHER_CONTAINER, True, "layers and volumes of other containers can be written"),

@@ -50,6 +50,7 @@ TECHNIQUE = Technique(
     row=23,
     attack=("T1611", "T1574"),
     evidence=Evidence.COMMON_KNOWLEDGE,
+    confirmed=True,
     exposed_when=covers(container.HOST_PATHS_WRITABLE, *_PROGRAMS) & writes_as_root() & lsm_permits("host_files"),
     gives=(
         Change(reach.HOST_FILE_WRITE, True, "programs and libraries of the host can be written"),

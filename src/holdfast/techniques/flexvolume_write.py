@@ -39,6 +39,7 @@ TECHNIQUE = Technique(
     row=32,
     attack=("T1611",),
     evidence=Evidence.COMMON_KNOWLEDGE,
+    confirmed=True,
     exposed_when=covers(container.HOST_PATHS_WRITABLE, *_DRIVERS)
     & writes_as_root()
     & lsm_permits("host_files")

@@ -35,6 +35,7 @@ TECHNIQUE = Technique(
     row=66,
     attack=("T1557", "T1562.004"),
     evidence=Evidence.COMMON_KNOWLEDGE,
+    confirmed=True,
     exposed_when=shares("net") & host_capability("CAP_NET_ADMIN"),
     gives=(),
     closed_by=(

@@ -38,6 +38,7 @@ TECHNIQUE = Technique(
     row=58,
     attack=("T1611",),
     evidence=Evidence.COMMON_KNOWLEDGE,
+    confirmed=True,
     exposed_when=shares("pid")
     & host_root()
     & is_(container.USER_NAMESPACE, "host")

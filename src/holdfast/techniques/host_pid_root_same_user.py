@@ -37,6 +37,7 @@ TECHNIQUE = Technique(
     row=59,
     attack=("T1611", "T1552"),
     evidence=Evidence.COMMON_KNOWLEDGE,
+    confirmed=True,
     exposed_when=shares("pid")
     & is_(container.USER_NAMESPACE, "host")
     & is_(container.SAME_USER_ON_HOST, True)

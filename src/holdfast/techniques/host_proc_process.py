@@ -38,6 +38,7 @@ TECHNIQUE = Technique(
     row=59,
     attack=("T1611", "T1552"),
     evidence=Evidence.COMMON_KNOWLEDGE,
+    confirmed=True,
     exposed_when=covers(container.HOST_PATHS, "/proc")
     & is_(container.SANDBOX, "none")
     & is_(container.USER_NAMESPACE, "host")

@@ -43,6 +43,7 @@ TECHNIQUE = Technique(
     row=8,
     attack=("T1611",),
     evidence=Evidence.COMMON_KNOWLEDGE,
+    confirmed=True,
     exposed_when=covers(container.HOST_PATHS_WRITABLE, _DIRECTORY)
     & writes_as_root()
     & is_(container.SANDBOX, "none")

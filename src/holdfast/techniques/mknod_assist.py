@@ -37,6 +37,7 @@ TECHNIQUE = Technique(
     row=64,
     attack=("T1611", "T1548"),
     evidence=Evidence.COMMON_KNOWLEDGE,
+    confirmed=True,
     exposed_when=host_root() & may_make_device() & is_(assumed.HOST_USER, True),
     gives=(
         Change(reach.HOST_FILE_WRITE, True, "the account on the host writes the disk through the node"),

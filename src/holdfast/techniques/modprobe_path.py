@@ -38,6 +38,7 @@ TECHNIQUE = Technique(
     row=51,
     attack=("T1611",),
     evidence=Evidence.COMMON_KNOWLEDGE,
+    confirmed=True,
     exposed_when=has(container.KERNEL_FILES_WRITABLE, _FILE)
     & host_root()
     & is_(container.SANDBOX, "none")

@@ -38,6 +38,7 @@ TECHNIQUE = Technique(
     row=40,
     attack=("T1611",),
     evidence=Evidence.COMMON_KNOWLEDGE,
+    confirmed=True,
     exposed_when=(below(container.HOST_PATHS_SHARED, "/") | covers(container.HOST_PATHS_SHARED, "/")) & may_mount(),
     gives=(Change(reach.HOST_FILE_WRITE, True, "the container decides what the host sees below the shared directory"),),
     closed_by=(

@@ -36,6 +36,7 @@ TECHNIQUE = Technique(
     row=65,
     attack=("T1557",),
     evidence=Evidence.COMMON_KNOWLEDGE,
+    confirmed=True,
     exposed_when=has(container.CAPABILITIES, "CAP_NET_RAW")
     & has(container.SYSCALLS, "socket:AF_PACKET")
     & is_not(container.SANDBOX, "gvisor")

@@ -36,6 +36,7 @@ TECHNIQUE = Technique(
     row=5,
     attack=("T1611",),
     evidence=Evidence.COMMON_KNOWLEDGE,
+    confirmed=True,
     exposed_when=reaches_socket(_SOCKET)
     & (writes_as_root() | permitted(_SOCKET))
     & (~covers(container.HOST_PATHS, "/run") | is_(engine.NAME, "podman")),

@@ -39,6 +39,7 @@ TECHNIQUE = Technique(
     row=49,
     attack=("T1611",),
     evidence=Evidence.COMMON_KNOWLEDGE,
+    confirmed=True,
     exposed_when=may_mount() & host_root(),
     gives=(
         Change(

@@ -44,6 +44,7 @@ TECHNIQUE = Technique(
     row=10,
     attack=("T1611",),
     evidence=Evidence.COMMON_KNOWLEDGE,
+    confirmed=True,
     exposed_when=reaches_socket(*_SOCKETS)
     & (~covers(container.HOST_PATHS, "/run", "/var/lib") | is_(host.ROOT_DAEMON_SOCKETS, True))
     & (writes_as_root() | permitted(*_SOCKETS)),

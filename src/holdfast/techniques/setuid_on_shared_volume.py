@@ -34,6 +34,7 @@ TECHNIQUE = Technique(
     row=41,
     attack=("T1611", "T1548.001"),
     evidence=Evidence.COMMON_KNOWLEDGE,
+    confirmed=True,
     exposed_when=(below(container.HOST_PATHS_SUID, "/") | covers(container.HOST_PATHS_SUID, "/"))
     & host_root()
     & is_(assumed.HOST_USER, True),

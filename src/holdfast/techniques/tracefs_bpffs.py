@@ -40,6 +40,7 @@ TECHNIQUE = Technique(
     row=39,
     attack=("T1611",),
     evidence=Evidence.COMMON_KNOWLEDGE,
+    confirmed=True,
     exposed_when=(
         (
             covers(container.HOST_PATHS_WRITABLE, *_TRACING)
