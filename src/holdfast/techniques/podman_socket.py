@@ -53,7 +53,7 @@ TECHNIQUE = Technique(
     seen_as=connects_to("/podman.sock"),
     seen_sample={event.IN_CONTAINER: True, event.SYSCALL: "connect", event.PATH: "/run/podman/podman.sock"},
     drill_class=DrillClass.D3,
-    drill=(*command_engine(_SOCKET), *say(_SOCKET)),
+    drill=(*say(_SOCKET), *command_engine(_SOCKET)),
     examples=(
         Example("socket mounted into a root container", _OPEN, YES),
         Example("its directory mounted", {**_OPEN, container.HOST_PATHS: Paths(("/run/podman",))}, YES),

@@ -58,7 +58,7 @@ TECHNIQUE = Technique(
         event.HOST_PATH: "/run/user/1000/podman/podman.sock",
     },
     drill_class=DrillClass.D3,
-    drill=(*command_engine(*_SOCKETS), *say(*_SOCKETS)),
+    drill=(*say(*_SOCKETS), *command_engine(*_SOCKETS)),
     examples=(
         Example("the rootless engine's own socket, container root", _OPEN, YES),
         Example(
