@@ -173,6 +173,9 @@ class Finders:
             if node.stand_in == str(disk.device)
             for secret in (disk.raw_secret,)
         ]
+        if self.box.replica.privileged:
+            # Its /dev has the host's nodes, made anew.
+            found.append(Place(f"/dev/{disk.device.name}", secret=disk.raw_secret))
         return [*found, *self._disks_in_dev(), Place("/dev/holdfast-disk", secret=disk.raw_secret)]
 
     def _programs(self) -> list[Place]:
@@ -208,9 +211,7 @@ class Finders:
         disk = self.ground.disk()
         seen = inside(self.box.replica.binds, str(disk.device), folder=False)
         found = [Place(text, secret=disk.raw_secret) for text, _ in seen]
-        # A privileged container's /dev has the host's nodes, made anew.
-        own = self.box.replica.privileged
-        return found or [Place(f"/dev/{disk.device.name}", secret=disk.raw_secret, real=own)]
+        return found or [Place(f"/dev/{disk.device.name}", secret=disk.raw_secret, real=False)]
 
     def _device(self, kind: str) -> list[Place]:
         names = _DEVICE_NAMES.get(kind, ())
