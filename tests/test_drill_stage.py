@@ -210,7 +210,7 @@ def test_a_stand_in_socket_hears_and_speaks(stage: Stage) -> None:
     made = stage.stand_in("/run/holdfast-absent/engine.sock")
     listener = stage.listeners()["/run/holdfast-absent/engine.sock"]
     assert listener.address == str(made)
-    assert mode(made) == 0o660
+    assert mode(made) == 0o600
     token = stage.token()
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(made))

@@ -29,8 +29,8 @@ _TOO_SLOW = (
     " third one instead."
 )
 EXPLAINED: Mapping[str, str] = {
-    "kernel-module": "The drill offered an empty file, which the kernel refuses with EINVAL; since then it offers another.",
-    "block-device-raw": "The drill took the host's node in a privileged container for the container's own; mended since.",
+    "kernel-module": "The drill offered an empty file, which the kernel refuses with EINVAL; mended since.",
+    "block-device-raw": "The drill took a privileged container's node for the container's own; mended since.",
     "host-root-read": "The drill had no canary where the host's file itself is the secret; mended since.",
     "docker-socket": _TOO_SLOW,
     "open-by-handle-read": _SOCKETS_ONLY,

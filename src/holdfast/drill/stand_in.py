@@ -208,7 +208,8 @@ class StandIn:
 
     def _socket(self, folder: int, path: str, seen: os.stat_result | None) -> None:
         name = path.rpartition("/")[2]
-        mode = 0o660 if seen is None else stat.S_IMODE(seen.st_mode)
+        # Whom a socket that the host has not would let in, nobody knows: root alone.
+        mode = 0o600 if seen is None else stat.S_IMODE(seen.st_mode)
         self.listeners[path] = self._listen(folder, name, str(self.place(path)), mode)
         if seen is not None and os.geteuid() == 0:
             os.chown(name, seen.st_uid, seen.st_gid, dir_fd=folder, follow_symlinks=False)
