@@ -286,9 +286,15 @@ def test_views_of_the_kernel_that_are_mounted_below_are_not_searched(stage: Stag
     (made / "disk" / token).write_text("x")
     # The view has a process that names the token, which is no proof of anything.
     with subprocess.Popen(["sleep", "60", "0"], env={"TOKEN": token}) as process:
-        assert token in (made / f"view/{process.pid}/environ").read_text()
-        assert stage.token_written(token) == [made / "disk" / token]
-        process.kill()
+        try:
+            environ = made / f"view/{process.pid}/environ"
+            until = time.monotonic() + 10
+            while token not in environ.read_text() and time.monotonic() < until:
+                time.sleep(0.02)  # the kernel shows it a moment after the program was started
+            assert token in environ.read_text()
+            assert stage.token_written(token) == [made / "disk" / token]
+        finally:
+            process.kill()
 
 
 @pytest.mark.root
