@@ -39,6 +39,7 @@ TECHNIQUE = Technique(
     row=55,
     attack=("T1611",),
     evidence=Evidence.COMMON_KNOWLEDGE,
+    confirmed=True,
     exposed_when=host_capability("CAP_DAC_READ_SEARCH")
     & may_call("open_by_handle_at")
     & is_(container.HOST_SUPERBLOCK_WRITABLE, True)
