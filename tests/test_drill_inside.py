@@ -10,6 +10,7 @@ from holdfast.app import drill, drill_place
 from holdfast.app.settings import Settings
 from holdfast.model.drill import Outcome, Tally
 from holdfast.model.errors import Usage
+from holdfast.model.truth import UNKNOWN
 
 pytestmark = pytest.mark.vm
 
@@ -36,14 +37,24 @@ def test_a_drill_in_the_machine(tmp_path: Path) -> None:
         for attempt in exercise.attempts:
             tally.add(attempt)
     assert tally.disagreements == []
-    assert tally.unknown == 0
+    # The kernel's configuration is not on the machine's disk, so one rule is left open there; the attempt answers it.
+    unknown = {
+        attempt.technique
+        for exercise in report.exercises
+        for attempt in exercise.attempts
+        if attempt.predicted is UNKNOWN
+    }
+    assert unknown <= {"core-pattern"}
     escaped = {
         exercise.name.rpartition("/")[2]: {
             attempt.technique for attempt in exercise.attempts if attempt.outcome is Outcome.ESCAPED
         }
         for exercise in report.exercises
     }
-    assert escaped["guarded"] == set(), "AppArmor refuses every mount"
+    # AppArmor refuses mount(2), and had no say over move_mount(2) before Linux 6.7.
+    assert escaped["guarded"] == {"proc-remount"}
+    (moved,) = [attempt for attempt in report.exercises[0].attempts if attempt.outcome is Outcome.ESCAPED]
+    assert moved.way == "move a fresh procfs into place"
     assert escaped["open"] == {"proc-remount", "kernel-module"}
     assert escaped["whole"] == {"core-pattern", "proc-remount", "host-pid-setns", "kernel-module"}
     ways = {attempt.technique: attempt.way for exercise in report.exercises[2:] for attempt in exercise.attempts}
