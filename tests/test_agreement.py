@@ -109,7 +109,7 @@ def test_a_small_agreement() -> None:
     plan = drill.Plan((f"drawn:{seed}:12",), consent=True, explain=False)
     report = drill_place.made(plan, Settings(quiet=True), "")
     found = Agreement()
-    found.add("this machine", report, agreement.EXPLAINED)
+    found.add("this machine", report, agreement.STANDING)
     assert report.left == ()
     assert report.changed == ()
     assert report.stopped == ""

@@ -76,7 +76,8 @@ class Agreement:
                 tally.add(attempt)
                 self.seconds[where].append(attempt.seconds)
                 if tally.disagreements and tally.disagreements[-1] is attempt:
-                    why = explained.get(attempt.technique, "")
+                    missed = attempt.outcome is Outcome.ESCAPED
+                    why = "" if missed else explained.get(attempt.technique, "")
                     self.disagreements.append(Disagreement(where, exercise.name, attempt, why))
 
     @property
