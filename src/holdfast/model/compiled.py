@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from holdfast.model.derived import Derived, entry
 from holdfast.model.facts import Absent, Fact, Seen
-from holdfast.model.logic import All, AnyOf, Atom, Expr, Op, answer
+from holdfast.model.logic import All, AnyOf, Atom, Expr, Op, Settled, answer
 from holdfast.model.truth import NO, UNKNOWN, YES, Truth
 from holdfast.model.values import OtherThan
 
@@ -31,7 +32,13 @@ def compile_test(expr: Expr) -> Test:
     Returns:
         A function that gives the same truth as ``prove(expr, facts).truth`` for every table, without the reasons.
     """
-    constants: dict[str, Any] = {"_bits": _bits, "_truth": _TRUTH, "Seen": Seen, "OtherThan": OtherThan}
+    constants: dict[str, Any] = {
+        "_bits": _bits,
+        "_truth": _TRUTH,
+        "Seen": Seen,
+        "OtherThan": OtherThan,
+        "_entry": entry,
+    }
     body = _source(expr, constants)
     source = f"def test(t):\n    g = t.get\n    return _truth[{body}]\n"
     exec(compile(source, "<compiled condition>", "exec"), constants)  # noqa: S102 - see the module's docstring
@@ -45,16 +52,20 @@ def _source(expr: Expr, constants: dict[str, Any]) -> str:
         constants[f"f{number}"] = expr.fact
         constants[f"v{number}"] = expr.value
         constants[f"o{number}"] = expr.op
+        seen = f"_entry(t, f{number})" if isinstance(expr.fact, Derived) else f"g(f{number})"
         if expr.op in {Op.IS, Op.IS_NOT}:
             hit, miss = (3, 0) if expr.op is Op.IS else (0, 3)
             partly = f"{miss} if s.value.__class__ is not OtherThan else _bits(o{number}, s.value, v{number})"
-            return f"(({hit} if s.value == v{number} else {partly}) if (s := g(f{number})).__class__ is Seen else 1)"
-        return f"(_bits(o{number}, s.value, v{number}) if (s := g(f{number})).__class__ is Seen else 1)"
+            return f"(({hit} if s.value == v{number} else {partly}) if (s := {seen}).__class__ is Seen else 1)"
+        return f"(_bits(o{number}, s.value, v{number}) if (s := {seen}).__class__ is Seen else 1)"
     if isinstance(expr, All):
         return _joined(expr.parts, constants, "and", "&", "3")
     if isinstance(expr, AnyOf):
         return _joined(expr.parts, constants, "or", "|", "0")
-    raise TypeError(f"{type(expr).__name__} is not one of Atom, All, AnyOf")
+    if isinstance(expr, Settled):
+        constants["_count"] = count = constants.get("_count", 0) + 1
+        return f"(x{count} if (x{count} := {_source(expr.part, constants)}) != 1 else {_BITS[expr.truth]})"
+    raise TypeError(f"{type(expr).__name__} is not one of Atom, All, AnyOf, Settled")
 
 
 def _joined(parts: tuple[Expr, ...], constants: dict[str, Any], word: str, sign: str, empty: str) -> str:

@@ -2,59 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum
-from typing import Any, cast
+from typing import Any
 
+from holdfast.model.comparisons import NEGATIVE, Comparison, Op, answer, spelled
 from holdfast.model.facts import Fact
-from holdfast.model.truth import NO, UNKNOWN, Truth
-from holdfast.model.values import OtherThan, PathCollection
-
-
-class Op(Enum):
-    """The closed set of comparisons. Negation lives here, so an expression has no "not" node."""
-
-    IS = "is"
-    IS_NOT = "is not"
-    ONE_OF = "is one of"
-    NONE_OF = "is none of"
-    HAS = "has"
-    LACKS = "lacks"
-    COVERS = "covers"
-    NOT_COVERS = "does not cover"
-    BELOW = "reaches below"
-    NOT_BELOW = "does not reach below"
-    AT_LEAST = "is at least"
-    LESS_THAN = "is less than"
-    STARTS_WITH = "starts with"
-    NOT_STARTS_WITH = "does not start with"
-    ENDS_WITH = "ends with"
-    NOT_ENDS_WITH = "does not end with"
-    CONTAINS = "contains"
-    NOT_CONTAINS = "does not contain"
-
-    __hash__ = object.__hash__  # a member is one object; Enum's own hash is Python code, and this is the hot path
-
-    @property
-    def opposite(self) -> Op:
-        """The comparison that is true exactly where this one is false."""
-        return _OPPOSITE[self]
-
-
-_PAIRS = (
-    (Op.IS, Op.IS_NOT),
-    (Op.ONE_OF, Op.NONE_OF),
-    (Op.HAS, Op.LACKS),
-    (Op.COVERS, Op.NOT_COVERS),
-    (Op.BELOW, Op.NOT_BELOW),
-    (Op.AT_LEAST, Op.LESS_THAN),
-    (Op.STARTS_WITH, Op.NOT_STARTS_WITH),
-    (Op.ENDS_WITH, Op.NOT_ENDS_WITH),
-    (Op.CONTAINS, Op.NOT_CONTAINS),
-)
-_OPPOSITE = dict(_PAIRS) | {b: a for a, b in _PAIRS}
-NEGATIVE = frozenset(b for _, b in _PAIRS)
+from holdfast.model.truth import NO, Truth
 
 
 class Expr:
@@ -72,7 +26,7 @@ class Expr:
 
     def __invert__(self) -> Expr:
         """Return the opposite, by De Morgan; it holds in three-valued logic too."""
-        raise TypeError(f"{type(self).__name__} is not one of Atom, All, AnyOf")
+        raise TypeError(f"{type(self).__name__} is not one of Atom, All, AnyOf, Settled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +76,27 @@ class AnyOf(Expr):
         return " or ".join(f"({p})" if isinstance(p, All) else str(p) for p in self.parts) or "never"
 
 
+@dataclass(frozen=True, slots=True)
+class Settled(Expr):
+    """A condition that is decided where nothing was seen: Falco's rules say "no" to a value that is missing.
+
+    Attributes:
+        part: The condition.
+        truth: What it counts as where it is unknown: YES or NO.
+    """
+
+    part: Expr
+    truth: Truth
+
+    def __invert__(self) -> Expr:
+        """Return the opposite, with the opposite answer where nothing was seen."""
+        return Settled(~self.part, ~self.truth)
+
+    def __str__(self) -> str:
+        """The condition, and the answer where nothing was seen if that is "yes"."""
+        return str(self.part) if self.truth is NO else f"({self.part}, or nobody knows)"
+
+
 def _parts(expr: Expr, kind: type[All | AnyOf]) -> tuple[Expr, ...]:
     return expr.parts if isinstance(expr, kind) else (expr,)
 
@@ -133,89 +108,8 @@ def atoms(expr: Expr) -> Iterator[Atom]:
     elif isinstance(expr, All | AnyOf):
         for part in expr.parts:
             yield from atoms(part)
-
-
-def spelled(value: object) -> str:
-    """Spell a value for a person: plain words, sorted sets, dotted versions, no Python syntax."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if value is None:
-        return "nothing"
-    if isinstance(value, tuple):
-        if value and all(isinstance(part, int) for part in value):
-            return ".".join(str(part) for part in value)
-        return ", ".join(spelled(part) for part in value) or "nothing"
-    if isinstance(value, frozenset | set):
-        return ", ".join(sorted(spelled(part) for part in value)) or "nothing"
-    text = str(value)
-    return text or '""'
-
-
-# --- how one comparison is answered ---------------------------------------------------------------------------------
-
-
-def _covers(value: PathCollection, wanted: Any) -> Truth:
-    return max((value.covers(p) for p in _each(wanted)), default=NO)
-
-
-def _below(value: PathCollection, wanted: Any) -> Truth:
-    return max((value.below(p) for p in _each(wanted)), default=NO)
-
-
-def _each(wanted: Any) -> tuple[str, ...]:
-    return wanted if isinstance(wanted, tuple) else (wanted,)
-
-
-def _has(value: Any, wanted: Any) -> Truth:
-    try:
-        asked = value.has  # asking first is far cheaper than a runtime protocol check, and this is the hot path
-    except AttributeError:
-        return Truth.of(wanted in value)
-    return cast("Truth", asked(wanted))
-
-
-def _is(value: Any, wanted: Any) -> Truth:
-    return value.equals(wanted) if value.__class__ is OtherThan else Truth.of(value == wanted)
-
-
-def _one_of(value: Any, wanted: Any) -> Truth:
-    if value.__class__ is OtherThan:
-        return max((value.equals(one) for one in wanted), default=NO)
-    return Truth.of(value in wanted)
-
-
-_POSITIVE: dict[Op, Callable[[Any, Any], Truth]] = {
-    Op.IS: _is,
-    Op.ONE_OF: _one_of,
-    Op.HAS: _has,
-    Op.COVERS: _covers,
-    Op.BELOW: _below,
-    Op.AT_LEAST: lambda value, wanted: Truth.of(value >= wanted),
-    Op.STARTS_WITH: lambda value, wanted: Truth.of(value.startswith(wanted)),
-    Op.ENDS_WITH: lambda value, wanted: Truth.of(value.endswith(wanted)),
-    Op.CONTAINS: lambda value, wanted: Truth.of(wanted in value),
-}
-
-
-def answer(op: Op, value: object, wanted: object) -> Truth:
-    """Answer one comparison.
-
-    Args:
-        op: The comparison.
-        value: What was seen.
-        wanted: What the condition asks for. COVERS and BELOW take one path or a tuple of paths (any of them).
-
-    Returns:
-        YES, NO, or UNKNOWN where a collection is known only in part. A value of a type the comparison does not
-        take is UNKNOWN too: a malformed answer must never read as "no".
-    """
-    positive = _POSITIVE.get(op)
-    try:
-        if positive is not None:
-            return positive(value, wanted)
-        return ~_POSITIVE[op.opposite](value, wanted)
-    except (TypeError, AttributeError):
-        return UNKNOWN
+    elif isinstance(expr, Settled):
+        yield from atoms(expr.part)
 
 
 # --- words to write conditions with ---------------------------------------------------------------------------------
@@ -291,6 +185,16 @@ def contains(fact: Fact[Any], text: str) -> Expr:
     return Atom(fact, Op.CONTAINS, text)
 
 
+def known(fact: Fact[Any]) -> Expr:
+    """Write: the fact is answered, whatever the answer is."""
+    return Atom(fact, Op.NONE_OF, ())
+
+
+def settled(expr: Expr) -> Expr:
+    """Write: the same condition, which is "no" where it is unknown."""
+    return Settled(expr, NO)
+
+
 ALWAYS: Expr = All(())
 NEVER: Expr = AnyOf(())
 
@@ -301,8 +205,10 @@ __all__ = [
     "All",
     "AnyOf",
     "Atom",
+    "Comparison",
     "Expr",
     "Op",
+    "Settled",
     "answer",
     "at_least",
     "atoms",
@@ -314,10 +220,12 @@ __all__ = [
     "has_any",
     "is_",
     "is_not",
+    "known",
     "lacks",
     "less_than",
     "none_of",
     "one_of",
+    "settled",
     "spelled",
     "starts_with",
 ]  # fmt: skip

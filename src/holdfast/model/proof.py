@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from holdfast.model.derived import entry
 from holdfast.model.facts import Absent, Facts, Seen
-from holdfast.model.logic import All, AnyOf, Atom, Expr, answer
+from holdfast.model.logic import All, AnyOf, Atom, Expr, Settled, answer
 from holdfast.model.truth import NO, UNKNOWN, YES, Truth
 
 
@@ -31,10 +32,13 @@ class Proof:
         """Iterate over the leaves that decided the verdict.
 
         A YES of "all" rests on every part, a NO of "all" on the parts that are NO; "any" the other way round. An
-        UNKNOWN rests on what is unknown and, in "all", on what already holds.
+        UNKNOWN rests on what is unknown and, in "all", on what already holds; a settled one on what it was before.
         """
         if isinstance(self.expr, Atom):
             yield self
+            return
+        if isinstance(self.expr, Settled):
+            yield from self.parts[0].carrying()
             return
         whole = isinstance(self.expr, All)
         for part in self.parts:
@@ -64,14 +68,17 @@ def prove(expr: Expr, facts: Facts) -> Proof:
         A proof of the same shape. Every comparison of a fact that is not known is UNKNOWN, negated ones too.
     """
     if isinstance(expr, Atom):
-        entry = facts.table.get(expr.fact)
-        if isinstance(entry, Seen):
-            return Proof(answer(expr.op, entry.value, expr.value), expr, (), entry)
-        return Proof(UNKNOWN, expr, (), entry)
+        found = entry(facts.table, expr.fact)
+        if isinstance(found, Seen):
+            return Proof(answer(expr.op, found.value, expr.value), expr, (), found)
+        return Proof(UNKNOWN, expr, (), found)
     if isinstance(expr, All):
         parts = tuple(prove(part, facts) for part in expr.parts)
         return Proof(min((part.truth for part in parts), default=YES), expr, parts)
     if isinstance(expr, AnyOf):
         parts = tuple(prove(part, facts) for part in expr.parts)
         return Proof(max((part.truth for part in parts), default=NO), expr, parts)
-    raise TypeError(f"{type(expr).__name__} is not one of Atom, All, AnyOf")
+    if isinstance(expr, Settled):
+        part = prove(expr.part, facts)
+        return Proof(expr.truth if part.truth is UNKNOWN else part.truth, expr, (part,))
+    raise TypeError(f"{type(expr).__name__} is not one of Atom, All, AnyOf, Settled")
