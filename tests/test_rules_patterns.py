@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import re
 import time
+from contextlib import suppress
 
 import pytest
 from hypothesis import example, given
@@ -122,7 +123,5 @@ def test_what_cannot_be_read_is_refused(pattern: str) -> None:
 
 @given(st.text("ab(){}[]|*+?\\^$.,0129:-dxé\n", max_size=30), st.text("ab0\n", max_size=5))
 def test_no_expression_crashes(pattern: str, text: str) -> None:
-    try:
-        Regular(pattern).matches(text)
-    except Malformed as error:
-        assert error.what
+    with suppress(Malformed):
+        assert Regular(pattern).matches(text) in {True, False}

@@ -195,7 +195,8 @@ class _Reader:
         self.at += 1
         if sign.lower() in _SETS and sign:
             return AnyOne(_SETS[sign.lower()], negated=sign.isupper())
-        return AnyOne(((self.literal(sign),) * 2,))
+        literal = self.literal(sign)
+        return AnyOne(((literal, literal),))
 
     def literal(self, sign: str) -> str:
         """Return the character that a backslash and this sign stand for; the sign was read already."""

@@ -1,0 +1,126 @@
+"""Conditions as they were written: text in one or several places, and lists written out in it."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from holdfast.rules.problems import Place
+from holdfast.rules.yaml_tree import Scalar
+
+_BLANKS = " \t\n\r"
+_DELIMITERS = frozenset(_BLANKS + "(),=")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A document that was read: its name and its text."""
+
+    name: str
+    text: str
+
+    def place(self, scalar: Scalar, offset: int) -> Place:
+        """Find the place of a character of a scalar's meaning.
+
+        The blanks of a plain or folded scalar are not those of its meaning, all other characters are; they are
+        counted. In quotes a character may be escaped; then the place of the scalar has to do.
+        """
+        if scalar.style in {'"', "'"} and self.text[scalar.begin + 1 : scalar.end - 1] != scalar.text:
+            return Place(self.name, scalar.line, scalar.column)
+        begin = scalar.begin + (1 if scalar.style in {'"', "'"} else 0)
+        if scalar.style in {"|", ">"}:
+            begin = self.text.find("\n", scalar.begin, scalar.end) + 1
+        wanted = sum(not sign.isspace() for sign in scalar.text[: offset + 1])
+        seen = 0
+        at = begin
+        for at in range(begin, min(scalar.end, len(self.text))):
+            if not self.text[at].isspace():
+                seen += 1
+                if seen >= wanted:
+                    break
+        line_start = self.text.rfind("\n", 0, at) + 1
+        return Place(self.name, self.text.count("\n", 0, at) + 1, at - line_start + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A text and where each part of it was written; parts are joined with one blank."""
+
+    parts: tuple[tuple[Source, Scalar], ...]
+
+    @property
+    def text(self) -> str:
+        """The whole text."""
+        return " ".join(scalar.text for _, scalar in self.parts)
+
+    def place(self, offset: int) -> Place:
+        """Find the place of a character of the text; one behind its end is at its end."""
+        starts = [0]
+        for _, scalar in self.parts:
+            starts.append(starts[-1] + len(scalar.text) + 1)
+        number = min(max(bisect_right(starts, offset) - 1, 0), len(self.parts) - 1)
+        source, scalar = self.parts[number]
+        return source.place(scalar, min(offset - starts[number], max(len(scalar.text) - 1, 0)))
+
+
+@dataclass(slots=True)
+class Substituted:
+    """A condition with its lists written out.
+
+    Attributes:
+        text: The condition.
+        used: The lists that were in it.
+        origins: For each character its offset in the text before; None unless it was asked for.
+    """
+
+    text: str
+    used: list[str]
+    origins: list[int] | None
+
+
+def substituted(text: str, lists: Mapping[str, Sequence[str]], *, tracked: bool = False) -> Substituted:
+    """Write lists out, the way Falco does: as text, wherever the name stands between blanks or one of ``(),=``.
+
+    An empty list takes a comma beside it away.
+
+    Args:
+        text: The condition.
+        lists: The items of each list, in the order in which the lists were defined.
+        tracked: Also keep where each character comes from.
+    """
+    made = Substituted(text, [], list(range(len(text))) if tracked else None)
+    for name, items in lists.items():
+        if name in made.text and _write_out(made, name, items):
+            made.used.append(name)
+    return made
+
+
+def _write_out(made: Substituted, name: str, items: Iterable[str]) -> bool:
+    used = False
+    written = ", ".join(items)
+    text = made.text
+    start = text.find(name)
+    while start >= 0:
+        end = start + len(name)
+        if (start == 0 or text[start - 1] in _DELIMITERS) and (end >= len(text) or text[end] in _DELIMITERS):
+            origin = made.origins[start] if made.origins is not None else 0
+            while start > 0 and text[start - 1] in _BLANKS:
+                start -= 1
+            while end < len(text) and text[end] in _BLANKS:
+                end += 1
+            if not written:
+                if start > 0 and text[start - 1] == ",":
+                    start -= 1
+                elif end < len(text) and text[end] == ",":
+                    end += 1
+            before = " " if start > 0 else ""
+            text = f"{text[:start]}{before}{written} {text[end:]}"
+            if made.origins is not None:
+                filled = [origin] * (len(before) + len(written) + 1)
+                made.origins[start:end] = filled
+            start += len(written) + 1
+            used = True
+        start = text.find(name, start + 1)
+    made.text = text
+    return used
