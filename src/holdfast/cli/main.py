@@ -19,6 +19,7 @@ COMMANDS = {
     "agreement": "hold predictions against reality over many drawn containers",
     "explain": "print a technique's page",
     "facts": "print every fact about a target, with its place",
+    "rules": "check files in Falco's rule language",
     "schema": "print the JSON schema of a report",
     "completion": "print a shell completion script",
 }
