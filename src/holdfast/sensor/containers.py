@@ -17,9 +17,10 @@ What counts as being in a container, first rule that answers:
    processes of root, or of the user who runs the process, count, and only before the process is anybody's child.
 6. **The path of the control group** that procfs showed, where it holds an id.
 7. **The root directory**, for containers that no engine knows (plain runc, bubblewrap, nspawn): another mount and pid
-   namespace than the host's and another root than the host's. A service with PrivateTmp= or PrivateMounts= and
-   ``unshare -m`` keep the host's pid namespace; ``unshare --pid --mount --fork`` keeps the host's root; none of them
-   is a container. Where the root could not be read, at least two further namespaces must differ as well.
+   namespace than the host's and another root than the host's, as the kernel told or else the mount table. A service
+   with PrivateTmp= or PrivateMounts= and ``unshare -m`` keep the host's pid namespace; ``unshare --pid --mount
+   --fork`` keeps the host's root; none of them is a container. Where the root could not be read, at least two further
+   namespaces must differ as well.
 
 A process of the host that only visits (a runtime that joins to copy files, the first steps of ``runc init``) is in
 the container as long as it is there; once it ran a program there, or was born there, it stays for good.
@@ -288,8 +289,10 @@ class Containers:
 
     def _by_root(self, life: Life, mounts: int) -> Container | None:
         kinds = {kind for kind, inode in life.namespaces.items() if inode != self.host.get(kind, inode)}
-        if "pid" not in kinds:
+        if "pid" not in kinds or life.own_root is False:
             return None
+        if life.own_root:
+            return self.named(f"mnt{mounts:x}")
         many, since_ns = self._looks.get(mounts, (0, 0))
         if life.refreshed_ns - since_ns > _LOOKS_NS:
             many, since_ns = 0, life.refreshed_ns

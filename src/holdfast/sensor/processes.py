@@ -27,9 +27,9 @@ TICK_NS = 10_000_000
 """procfs gives a start in hundredths of a second (USER_HZ), rounded down; records give it in nanoseconds."""
 
 Values = Mapping[str, Any]
-"""New values by the name of an attribute of ``Process``. A name that is not there keeps its value."""
+"""New values by the name of an attribute of ``Process``, or ``own_root``. A name that is not there keeps its value."""
 
-_NAMES = frozenset(field.name for field in fields(Process))
+_NAMES = frozenset(field.name for field in fields(Process)) | {"own_root"}
 
 
 @dataclass(slots=True, eq=False)
@@ -40,6 +40,7 @@ class Life(Process):
         refreshed_ns: When what is known of it was last told, CLOCK_BOOTTIME.
         ended_ns: When it ended, CLOCK_BOOTTIME; 0 while it runs.
         entered_ns: When it came into its container from outside, CLOCK_BOOTTIME; 0 for one that was born there.
+        own_root: Its root directory is not the host's, as the kernel told; None where it was not told.
         counted: Its container counts it among its living processes.
         status: Wait status it ended with, as wait(2) gives it; None while it runs or where it was not told.
         earlier: What it was before each of its last exec calls, newest last.
@@ -48,6 +49,7 @@ class Life(Process):
     refreshed_ns: int = 0
     ended_ns: int = 0
     entered_ns: int = 0
+    own_root: bool | None = None
     counted: bool = False
     status: int | None = None
     earlier: tuple[Life, ...] = ()
@@ -246,6 +248,7 @@ class Processes:
         moved = (
             values.get("cgroup", life.cgroup) != life.cgroup
             or values.get("namespaces", life.namespaces) != life.namespaces
+            or values.get("own_root", life.own_root) != life.own_root
         )
         _write(life, values)
         if moved:
@@ -357,4 +360,5 @@ def _fill(known: Life, told: Life) -> None:
         known.login_user = told.login_user
 
 
-_FILLED = tuple(sorted(_NAMES - {"pid", "start_ns", "parent", "container", "executable", "login_user", "executed_ns"}))
+_OTHERWISE = {"pid", "start_ns", "parent", "container", "executable", "login_user", "executed_ns", "own_root"}
+_FILLED = tuple(sorted(_NAMES - _OTHERWISE))
