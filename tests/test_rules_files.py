@@ -101,8 +101,7 @@ def test_lists_are_text(lists: str, text: str, expected: str) -> None:
             "(fd.num = 1 or fd.num = 2)",
         ),
         (
-            "- {macro: m, condition: fd.num = 1}\n"
-            "- {macro: m, condition: or fd.num = 2, override: {condition: append}}",
+            "- {macro: m, condition: fd.num = 1}\n- {macro: m, condition: or fd.num = 2, append: true}",
             "m",
             "(fd.num = 1 or fd.num = 2)",
         ),
@@ -453,7 +452,8 @@ def test_a_hostile_file_is_refused_with_its_place(text: str, what: str) -> None:
 
 KEYS = st.sampled_from(
     ["rule", "macro", "list", "items", "condition", "output", "desc", "priority", "exceptions", "override", "append",
-     "name", "fields", "comps", "values", "tags", "enabled", "source", "required_engine_version", "required_plugin_versions"]
+     "name", "fields", "comps", "values", "tags", "enabled", "source", "required_engine_version",
+     "required_plugin_versions"]
 )  # fmt: skip
 SCALARS = st.sampled_from(
     ["R", "m", "l", "evt.type = open", "m and l", "proc.name in (l)", "m", "%proc.name", "%%", "info", "true", "append",

@@ -16,8 +16,9 @@ class Derived(Fact[Any]):
 
     Attributes:
         parts: The facts it follows from, in the order in which ``compute`` takes their answers. They may be derived.
-        compute: From the bare answers of the parts to the answer; None where there is none. It may raise TypeError,
-            AttributeError or ValueError for an answer of a kind that it does not take; then there is no answer.
+        compute: From the bare answers of the parts to the answer; None where there is none. It may raise
+            TypeError, AttributeError, ValueError or LookupError for an answer of a kind that it does not take;
+            then there is no answer.
     """
 
     parts: tuple[Fact[Any], ...]
@@ -62,5 +63,5 @@ def computed(fact: Derived, values: list[Any]) -> Any:
     """Work an answer out; None where the parts' answers are of a kind that gives none."""
     try:
         return fact.compute(*values)
-    except (TypeError, AttributeError, ValueError):
+    except (TypeError, AttributeError, ValueError, LookupError):
         return None

@@ -157,7 +157,7 @@ class Regular:
         return first
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def regular(pattern: str) -> Regular:
     """Return the compiled expression.
 

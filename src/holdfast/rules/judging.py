@@ -166,11 +166,14 @@ class _Writer:
                 first = always
         return f"({(' and ' if isinstance(node, Both) else ' or ').join(codes)})", first
 
-    def _rank(self, number: int) -> tuple[bool, bool, int]:
-        """Order the parts of "and": cheap ones and what other rules have worked out first, negations last."""
+    def _rank(self, number: int) -> tuple[int, int]:
+        """Order the parts of "and": cheap ones and what other rules have worked out first, costly negations last."""
         node = self.graph.nodes[number]
-        negative = isinstance(node, Opposite)
-        return negative, not (isinstance(node, Ask) and node.op in _CHEAP) and self.uses[number] < 2, -self.uses[number]
+        inner = self.graph.nodes[node.part] if isinstance(node, Opposite) else node
+        cheap = isinstance(inner, Ask) and inner.op in _CHEAP
+        if isinstance(node, Opposite):
+            return (2 if cheap else 4), -self.uses[number]
+        return (0 if cheap else 1 if self.uses[number] > 1 else 3), -self.uses[number]
 
     def hoisted(self, number: int) -> str:
         inner = _Writer(self.graph)

@@ -179,7 +179,7 @@ def _against_field(check: Check, left: Meaning, value: Operand) -> Expr:
         )
     if check.how or (right.listed and check.op not in _LISTED):
         raise Meaningless(f"the list {right.fact.name!r} can only stand behind in and intersects", value.at)
-    compare = _comparer(left, check)
+    compare = _comparer(left, check, listed=right.listed)
     fact = derived(spelled(check), bool, (left.fact, right.fact), compare)
     return Atom(fact, Op.IS, True)
 
@@ -187,9 +187,9 @@ def _against_field(check: Check, left: Meaning, value: Operand) -> Expr:
 _ALIKE = ({Kind.NUMBER, Kind.PORT}, {Kind.TEXT, Kind.DYNAMIC}, {Kind.NUMBER, Kind.FRACTION})
 
 
-def _comparer(left: Meaning, check: Check) -> Callable[[Any, Any], bool | None]:
+def _comparer(left: Meaning, check: Check, *, listed: bool) -> Callable[[Any, Any], bool | None]:
     def compare(one: Any, other: Any) -> bool | None:
-        op, wanted = _shape(left, check, other if isinstance(other, tuple) else (other,))
+        op, wanted = _shape(left, check, other if listed else (other,))
         truth = answer(op, one, wanted)
         return None if truth is UNKNOWN else truth is YES
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from holdfast.rules.problems import Place
 from holdfast.rules.yaml_tree import Scalar
 
 _BLANKS = " \t\n\r"
+_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _DELIMITERS = frozenset(_BLANKS + "(),=")
 
 
@@ -30,7 +32,8 @@ class Source:
             return Place(self.name, scalar.line, scalar.column)
         begin = scalar.begin + (1 if scalar.style in {'"', "'"} else 0)
         if scalar.style in {"|", ">"}:
-            begin = self.text.find("\n", scalar.begin, scalar.end) + 1
+            header = _BREAK.search(self.text, scalar.begin, scalar.end)
+            begin = header.end() if header else scalar.begin
         wanted = sum(not sign.isspace() for sign in scalar.text[: offset + 1])
         seen = 0
         at = begin
@@ -39,8 +42,8 @@ class Source:
                 seen += 1
                 if seen >= wanted:
                     break
-        line_start = self.text.rfind("\n", 0, at) + 1
-        return Place(self.name, self.text.count("\n", 0, at) + 1, at - line_start + 1)
+        breaks = list(_BREAK.finditer(self.text, 0, at))
+        return Place(self.name, len(breaks) + 1, at - (breaks[-1].end() if breaks else 0) + 1)
 
 
 @dataclass(frozen=True, slots=True)
