@@ -121,6 +121,11 @@ class Spool:
                 raise database.told(error, path) from error
             raise
 
+    @property
+    def newest(self) -> int:
+        """The number of the last record that was accepted, 0 before the first."""
+        return self._last
+
     def append(self, alerts: Sequence[Alert]) -> range:
         """Accept alerts, all or none. They count as accepted when this returned, not before.
 

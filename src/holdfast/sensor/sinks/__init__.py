@@ -1,1 +1,1 @@
-"""Where alerts go: one file per kind of receiver, each with ``send``. No format is made here; see ``reports``."""
+"""Where alerts go: one file is one way to bring records to a receiver. No format is known here, and no alert."""
