@@ -1,4 +1,4 @@
-"""Compile the probe of the drill into the wheel, for every machine type that it is made for."""
+"""Compile the drill's probe and the sensor's programs into the wheel, for every machine type they are for."""
 
 from __future__ import annotations
 
@@ -25,12 +25,7 @@ class ProbeBuildHook(BuildHookInterface):  # type: ignore[type-arg]
         """
         if version == "editable":
             return
-        path = Path(self.root) / "src" / "holdfast" / "drill" / "probe_build.py"
-        spec = importlib.util.spec_from_file_location("probe_build", path)
-        if spec is None or spec.loader is None:
-            raise FileNotFoundError(path)
-        probe_build = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(probe_build)
+        probe_build = _loaded(Path(self.root) / "src" / "holdfast" / "drill" / "probe_build.py")
         self._folder = tempfile.TemporaryDirectory(prefix="holdfast-build-")
         folder = Path(self._folder.name)
         for machine in probe_build.MACHINES:
@@ -38,6 +33,12 @@ class ProbeBuildHook(BuildHookInterface):  # type: ignore[type-arg]
             # Kept between builds of one work tree: the first takes a minute, the next a second or two.
             probe_build.build([sys.executable], machine, made, Path(self.root) / "build" / "zig")
             build_data["force_include"][str(made)] = f"holdfast/drill/probe/{made.name}"
+        bpf_build = _loaded(Path(self.root) / "src" / "holdfast" / "sensor" / "bpf_build.py")
+        for machine in bpf_build.MACHINES:
+            for program in bpf_build.programs():
+                made = folder / f"{program}-{machine}.o"
+                bpf_build.build([sys.executable], machine, program, made, Path(self.root) / "build" / "zig")
+                build_data["force_include"][str(made)] = f"holdfast/sensor/bpf/{made.name}"
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         """Remove the folder of the build.
@@ -50,3 +51,13 @@ class ProbeBuildHook(BuildHookInterface):  # type: ignore[type-arg]
         del build_data, artifact_path
         if version != "editable":
             self._folder.cleanup()
+
+
+def _loaded(path: Path) -> Any:
+    """Load a module of the source tree that imports nothing of the package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise FileNotFoundError(path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

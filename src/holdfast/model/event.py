@@ -123,17 +123,23 @@ class File:
     Attributes:
         path: Resolved by the kernel, as the acting process's mounts show it.
         raw: As it was given, not resolved.
+        host_path: The same object in the host's own mounts; empty where it has none there, or it is not known. A file
+            of the container's own root file system has none.
         device: ``st_dev``.
         inode: Inode number.
         magic: ``f_type`` of the file system (``statfs``).
         kind: ``regular``, ``directory``, ``block``, ``char``, ``socket``, ``fifo``, ``symlink``.
         mount_namespace: Inode of the namespace that the file's mount belongs to.
         layer: ``upper`` or ``lower`` on overlay, else empty.
-        number: Device number of a block or character device, major << 20 | minor.
+        number: Device number of a block or character device, as ``os.makedev`` makes it.
+        resolved: The kernel resolved the path; else it is put together from what the call was given.
+        outside: It does not lie below the acting process's root directory.
+        loose: It lies in no directory: a memfd, a pipe, a namespace.
     """
 
     path: str = ""
     raw: str = ""
+    host_path: str = ""
     device: int = 0
     inode: int = 0
     magic: int = 0
@@ -141,6 +147,9 @@ class File:
     mount_namespace: int = 0
     layer: str = ""
     number: int = 0
+    resolved: bool = False
+    outside: bool = False
+    loose: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -190,6 +199,8 @@ class Event:
         file: The object, where it is a file.
         socket: The object, where it is a socket.
         descriptor: The file descriptor that the call took or made; None where it has none.
+        contained: The actor has run a program inside a container, or descends from who did, as the kernel says.
+        write: The object was opened for writing, or the call changes something; None where neither can be said.
         answers: How a fact is answered, by fact.
         known: Answers that were worked out already.
     """
@@ -205,6 +216,8 @@ class Event:
     file: File | None = None
     socket: Socket | None = None
     descriptor: int | None = None
+    contained: bool = False
+    write: bool | None = None
     answers: Mapping[Fact[Any], Answer] = field(default_factory=dict)
     known: dict[Fact[Any], Any] = field(default_factory=dict)
 

@@ -158,6 +158,8 @@ AF_PPPOX AF_WANPIPE AF_LLC AF_IB AF_MPLS AF_CAN AF_TIPC AF_BLUETOOTH AF_IUCV AF_
 AF_IEEE802154 AF_CAIF AF_ALG AF_NFC AF_VSOCK AF_KCM AF_QIPCRTR AF_SMC AF_XDP AF_MCTP
 """
 
+FAMILY_NAMES = tuple(_FAMILIES.split())
+
 # include/uapi/linux/sched.h
 CLONE_FLAGS = {
     "CLONE_NEWTIME": 0x00000080,
@@ -180,7 +182,7 @@ CLONE_FLAGS = {
 CLONE_NAMESPACES = 0x7E020000
 
 CONSTANTS = {
-    **{name: number for number, name in enumerate(_FAMILIES.split())},
+    **{name: number for number, name in enumerate(FAMILY_NAMES)},
     "AF_LOCAL": 1,
     "AF_ROUTE": 16,
     **CLONE_FLAGS,
@@ -206,6 +208,11 @@ CONSTANTS = {
     "PTRACE_ATTACH": 16,
     "PTRACE_SEIZE": 0x4206,
 }
+
+
+def family_name(number: int) -> str:
+    """Return a socket family's name, ``AF_`` and the number where it has none here."""
+    return FAMILY_NAMES[number] if number < len(FAMILY_NAMES) else f"AF_{number}"
 
 
 def _counted(text: str, offset: int = 0) -> dict[str, int]:

@@ -1,0 +1,175 @@
+/* What user space and the programs share: what is wanted, who is who, the rings, and what was lost. */
+#ifndef HOLDFAST_MAPS_H
+#define HOLDFAST_MAPS_H
+
+#include "kernel.h"
+#include "events.h"
+
+#define CALLS 1024               /* system call numbers: the native table first, from COMPAT on the 32-bit one */
+#define COMPAT 512
+#define TEXT 4096
+#define PIECES 64
+#define NOTHING 7                /* in place of an argument's index */
+#define RESULT 6
+
+enum want {                      /* a call is told if one of these holds; other bits narrow nothing */
+    WANT_MATCHING = 1,           /* a pattern of path_heads or path_tails matches the resolved path */
+    WANT_FOREIGN = 2,            /* the file is not a plain one on the mount that is the process's root */
+    WANT_ALL = 4,                /* it succeeded */
+    WANT_REFUSED = 8,            /* it failed, and not for want of the thing */
+    WANT_ABSENT = 16,            /* it failed for want of the thing */
+};
+
+/* What is wanted of one system call. Filled in from the compiled rules. */
+struct interest {
+    u8 host_read, host_write, contained_read, contained_write;   /* enum want; "write": calls without a mode, too */
+    u8 ring;
+    u8 values;                   /* index of the argument that must be in `values`, NOTHING if any will do */
+    u8 file;                     /* index of the descriptor to describe, RESULT or NOTHING */
+    u8 mode;                     /* index of open flags, NOTHING if the call has none; 8 + index: pointer to open_how */
+    u8 strings[4];               /* indexes of the strings */
+    u8 base;                     /* index of the directory descriptor of strings[0]; RESULT: the current directory */
+    u8 data;                     /* index of a pointer whose bytes are wanted */
+    u8 length;                   /* index of their number */
+    u8 peer;                     /* 1: describe the socket's other end; 2: data is a struct msghdr */
+};
+
+struct {
+    map_number(type, 2);         /* array */
+    map_number(max_entries, CALLS);
+    map_type(key, u32);
+    map_type(value, struct interest);
+} interests SEC(".maps");
+
+/* Path patterns: `bits` says for which (1 read on the host, 2 write on the host, 4 read, 8 write in a container). */
+#define HEAD 200
+struct head_key { u32 bits; char text[HEAD]; };
+struct {
+    map_number(type, 11);        /* longest-prefix trie */
+    map_number(max_entries, 4096);
+    map_number(map_flags, 1);
+    map_type(key, struct head_key);
+    map_type(value, u32);
+} path_heads SEC(".maps");
+
+#define TAIL 48
+struct tail_key { u32 bits; char text[TAIL]; };
+struct {
+    map_number(type, 11);
+    map_number(max_entries, 4096);
+    map_number(map_flags, 1);
+    map_type(key, struct tail_key);
+    map_type(value, u32);
+} path_tails SEC(".maps");
+
+/* For calls of which only some are wanted: the values of one argument, ioctl(2)'s request for one. */
+struct value { u64 argument; u32 number; u32 unused; };
+struct {
+    map_number(type, 1);
+    map_number(max_entries, 4096);
+    map_type(key, struct value);
+    map_type(value, u32);
+} values SEC(".maps");
+
+/* Programs of container runtimes on the host, by what they are and not by how they are called. */
+struct program { u64 inode; u32 device; u32 unused; };
+struct {
+    map_number(type, 1);         /* hash */
+    map_number(max_entries, 256);
+    map_type(key, struct program);
+    map_type(value, u32);
+} runtimes SEC(".maps");
+
+/* Tasks that have executed a program inside a container, and their descendants. Goes away with the task. */
+struct {
+    map_number(type, 29);        /* task storage */
+    map_number(map_flags, 1);
+    map_type(key, s32);
+    map_type(value, u32);
+} marks SEC(".maps");
+
+struct { map_number(type, 27); map_number(max_entries, 4 << 20); } ring_critical SEC(".maps");
+struct { map_number(type, 27); map_number(max_entries, 8 << 20); } ring_life SEC(".maps");
+struct { map_number(type, 27); map_number(max_entries, 16 << 20); } ring_bulk SEC(".maps");
+
+struct {
+    map_number(type, 6);         /* per-processor array */
+    map_number(max_entries, 1);
+    map_type(key, u32);
+    map_type(value, struct counters);
+} counting SEC(".maps");
+
+/* The host's own namespaces and root directory, as process 1 has them; and the sensor itself. */
+struct host_ids {
+    u32 mnt, pid, user, net, ipc, uts, cgroup;
+    u32 root_device;
+    u64 root_inode;
+    u32 sensor;                  /* its own process id; it is never reported */
+    u32 ready;
+};
+volatile struct host_ids host_is;
+
+/* One resolution of a path: what goes in, and what comes out. */
+struct walk {
+    struct dentry *dentry, *root;
+    struct vfsmount *mnt, *root_mnt, *first;
+    u32 at;                      /* end of the text so far; moved on */
+    u32 flags;                   /* enum object_flag */
+    u32 path, inside, above;     /* bytes, as in struct object */
+    u32 count, mark;             /* pieces; of these, below the last mount */
+    u32 crossed;                 /* a mount was left */
+};
+
+struct scratch {
+    struct dentry *pieces[PIECES];
+    struct walk walk;
+    union record record;
+    char text[TEXT + 512];
+    struct head_key head_key;
+    struct tail_key tail_key;
+};
+/* One per kind of program: a fork can be traced while a system call is. */
+enum { SCRATCH_CALL = 0, SCRATCH_EXEC = 1, SCRATCH_FORK = 2, SCRATCH_EXIT = 3, SCRATCH_GROUP = 4 };
+struct {
+    map_number(type, 6);
+    map_number(max_entries, 5);
+    map_type(key, u32);
+    map_type(value, struct scratch);
+} scratches SEC(".maps");
+
+inline_ struct scratch *scratch_of(u32 which)
+{
+    return map_lookup(&scratches, &which);
+}
+
+/* Number the record and send it: a struct of `size` bytes and the text behind it, which must follow it in memory. */
+inline_ void emit(struct head *head, u32 ring, u16 kind, void *record, u64 size)
+{
+    u32 zero = 0;
+    struct counters *counted = map_lookup(&counting, &zero);
+    if (!counted || ring >= RINGS)
+        return;
+    head->at_ns = boot_ns();
+    head->kind = kind;
+    head->ring = ring;
+    head->processor = this_processor();
+    long failed;
+    if (ring == RING_CRITICAL) {
+        head->number = counted->numbers[RING_CRITICAL]++;
+        failed = ring_output(&ring_critical, record, size, 0);
+        if (failed)
+            counted->lost[RING_CRITICAL]++;
+    } else if (ring == RING_LIFE) {
+        head->number = counted->numbers[RING_LIFE]++;
+        failed = ring_output(&ring_life, record, size, 0);
+        if (failed)
+            counted->lost[RING_LIFE]++;
+    } else {
+        head->number = counted->numbers[RING_BULK]++;
+        failed = ring_output(&ring_bulk, record, size, 0);
+        if (failed)
+            counted->lost[RING_BULK]++;
+    }
+}
+
+#endif

@@ -1,0 +1,416 @@
+/* The tracepoint back end: one program where system calls return, and three for the life of processes.
+ *
+ * A call is looked at when it returns. Then the kernel has resolved its paths and descriptors, the outcome is known, and
+ * a call that a seccomp filter refused is seen too (the filter runs before the tracepoint of entry). Strings are read
+ * from the process's memory at that time: a second thread may have changed them. What is judged is the kernel's object
+ * where the call succeeded, the string only where it failed. */
+#include "path.h"
+#include "sockets.h"
+#include "subject.h"
+
+#define TS_COMPAT 2
+#define PF_KTHREAD 0x00200000
+#define O_ACCMODE 3
+#define ENOENT 2
+#define EINTR 4
+#define EAGAIN 11
+#define ENOTDIR 20
+#define S_IFDIR 0040000
+#define S_IFREG 0100000
+#define O_CREAT 0100
+#define O_TRUNC 01000
+
+/* Whether the patterns want the path at the start of the text. */
+apart int matching(u32 bit)
+{
+    struct scratch *s = scratch_of(SCRATCH_CALL);
+    if (!s)
+        return 0;
+    u32 length = s->record.call.object.path, *found;
+    if (length > TEXT)
+        return 0;
+    __builtin_memset(&s->head_key, 0, sizeof(s->head_key));
+    __builtin_memset(&s->tail_key, 0, sizeof(s->tail_key));
+    read_kernel(s->head_key.text, length < HEAD ? length : HEAD, s->text);
+    s->head_key.bits = HEAD * 8;
+    found = map_lookup(&path_heads, &s->head_key);
+    if (found && (*found & bit))
+        return 1;
+    for (u32 i = 0; i < TAIL; i++) {
+        if (i >= length)
+            break;
+        s->tail_key.text[i] = s->text[(length - 1 - i) & (TEXT - 1)];
+    }
+    s->tail_key.bits = TAIL * 8;
+    found = map_lookup(&path_tails, &s->tail_key);
+    return found && (*found & bit);
+}
+
+inline_ u64 argument(u64 *arguments, u32 index)
+{
+    return index < 6 ? arguments[index & 7] : 0;
+}
+
+inline_ u32 copy_string(struct scratch *s, u64 from, u32 at, u16 *length)
+{
+    *length = 0;
+    if (!from || at >= TEXT - 512)
+        return at;
+    long got = read_user_text(&s->text[at & (TEXT - 1)], 512, (void *)from);
+    if (got > 1) {
+        *length = (got - 1) & 511;
+        at += *length;
+    }
+    return at;
+}
+
+SEC("tp_btf/sys_exit")
+int call_returned(u64 *context)
+{
+    struct pt_regs *registers = (void *)context[0];
+    s64 result = context[1];
+    u32 number = registers->orig_ax;
+    struct task_struct *task = current_task();
+    u32 compat = 0;
+
+    if (task->thread_info.status & TS_COMPAT) {
+        compat = 1;
+        number = (number & (COMPAT - 1)) + COMPAT;
+    } else if (number >= COMPAT) {
+        number &= COMPAT - 1;    /* the x32 table: the same numbers with a bit set */
+    }
+    struct interest *wanted = map_lookup(&interests, &number);
+    if (!wanted || !(wanted->host_read | wanted->host_write | wanted->contained_read | wanted->contained_write))
+        return 0;
+    u32 *marked = task_storage(&marks, task, NULL, 0);
+    u32 contained = marked != NULL;
+    u32 reads = contained ? wanted->contained_read : wanted->host_read;
+    u32 writes = contained ? wanted->contained_write : wanted->host_write;
+    if (!(reads | writes) || (u32)task->tgid == host_is.sensor)
+        return 0;
+    struct scratch *s = scratch_of(SCRATCH_CALL);
+    if (!s)
+        return 0;
+    struct call *call = &s->record.call;
+    if (compat) {
+        call->arguments[0] = (u32)registers->bx;
+        call->arguments[1] = (u32)registers->cx;
+        call->arguments[2] = (u32)registers->dx;
+        call->arguments[3] = (u32)registers->si;
+        call->arguments[4] = (u32)registers->di;
+        call->arguments[5] = (u32)registers->bp;
+    } else {
+        call->arguments[0] = registers->di;
+        call->arguments[1] = registers->si;
+        call->arguments[2] = registers->dx;
+        call->arguments[3] = registers->r10;
+        call->arguments[4] = registers->r8;
+        call->arguments[5] = registers->r9;
+    }
+    /* How the file is opened, where the call says it. */
+    u32 write = 1;
+    u64 how = 0;
+    if (wanted->mode != NOTHING) {
+        if (wanted->mode >= 8)
+            read_user(&how, sizeof(how), (void *)argument(call->arguments, wanted->mode - 8));
+        else
+            how = argument(call->arguments, wanted->mode);
+        write = (how & O_ACCMODE) || (how & (O_CREAT | O_TRUNC));
+        if (wanted->mode >= 8)
+            call->arguments[5] = how; /* openat2 has four arguments; its flags are kept in the last place */
+    }
+    u32 want = write ? writes : reads;
+    if (result < 0) {
+        u32 absent = result == -ENOENT || result == -ENOTDIR || result == -EINTR || result == -EAGAIN;
+        if (!(want & (absent ? WANT_ABSENT : WANT_REFUSED)))
+            return 0;
+    } else if (!(want & (WANT_MATCHING | WANT_FOREIGN | WANT_ALL))) {
+        return 0;
+    }
+    if (wanted->values != NOTHING) {
+        struct value value = {.argument = argument(call->arguments, wanted->values), .number = number};
+        if (!map_lookup(&values, &value))
+            return 0;
+    }
+
+    u32 at = 0;
+    __builtin_memset(&call->object, 0, sizeof(call->object));
+    call->base = call->data = 0;
+    __builtin_memset(call->strings, 0, sizeof(call->strings));
+    struct file *file = NULL;
+    if (wanted->file == RESULT)
+        file = file_of(task, result);
+    else if (wanted->file != NOTHING)
+        file = file_of(task, (s32)argument(call->arguments, wanted->file));
+    if (file) {
+        struct sock *sk = sock_of(file);
+        if (sk)
+            at = describe_socket(s, task, sk, &call->object, at, wanted->peer);
+        else
+            at = describe_file(s, SCRATCH_CALL, task, file, &call->object, at);
+    }
+    if (result >= 0 && !(want & WANT_ALL) && (call->object.flags & OBJECT_FILE)) {
+        u32 bit = (contained ? 4 : 1) << (write ? 1 : 0);
+        u32 kind = call->object.mode & S_IFMT;
+        u32 plain = (call->object.flags & OBJECT_OWN_ROOT) && (kind == S_IFREG || kind == S_IFDIR);
+        if (!((want & WANT_FOREIGN) && !plain) && !(call->object.flags & OBJECT_CUT) &&
+            !((want & WANT_MATCHING) && matching(bit)))
+            return 0;
+    }
+    /* A relative path begins somewhere. */
+    if (wanted->base != NOTHING && wanted->strings[0] != NOTHING) {
+        u64 pointer = argument(call->arguments, wanted->strings[0]);
+        char first = 0;
+        read_user(&first, 1, (void *)pointer);
+        if (first != '/' && !file) {
+            struct object base = {};
+            s32 directory = wanted->base == RESULT ? -100 : (s32)argument(call->arguments, wanted->base);
+            if (directory == -100) {
+                struct fs_struct *fs = task->fs;
+                if (fs)
+                    describe_path(s, SCRATCH_CALL, task, fs->pwd.mnt, fs->pwd.dentry, NULL, &base, at, 0);
+            } else {
+                struct file *from = file_of(task, directory);
+                struct vfsmount *mnt = NULL;
+                struct dentry *dentry = NULL;
+                if (from) {
+                    fetch(mnt, from->f_path.mnt);
+                    fetch(dentry, from->f_path.dentry);
+                    describe_path(s, SCRATCH_CALL, task, mnt, dentry, NULL, &base, at, 0);
+                }
+            }
+            at += base.path;
+            call->base = base.path;
+        }
+    }
+    for (u32 i = 0; i < 4; i++)
+        if (wanted->strings[i] != NOTHING)
+            at = copy_string(s, argument(call->arguments, wanted->strings[i]), at, &call->strings[i]);
+    if (wanted->data != NOTHING && at < TEXT - 512) {
+        u64 pointer = argument(call->arguments, wanted->data);
+        u64 length = argument(call->arguments, wanted->length);
+        if (wanted->peer == 2) {
+            /* struct msghdr: the name comes first, then its length */
+            u64 message = pointer;
+            u32 size = 0;
+            pointer = 0;
+            read_user(&pointer, sizeof(pointer), (void *)message);
+            read_user(&size, sizeof(size), (void *)message + 8);
+            length = size;
+        }
+        if (call->object.family == AF_NETLINK) {
+            /* What is said to the kernel counts, not to whom. */
+            if (wanted->peer == 2) {
+                u64 message = argument(call->arguments, wanted->data), parts = 0;
+                pointer = length = 0;
+                read_user(&parts, sizeof(parts), (void *)message + 16);
+                read_user(&pointer, sizeof(pointer), (void *)parts);
+                read_user(&length, sizeof(length), (void *)parts + 8);
+            } else {
+                pointer = call->arguments[1];
+                length = call->arguments[2];
+            }
+        }
+        if (length > 256)
+            length = 256;
+        if (pointer && length && !read_user(&s->text[at & (TEXT - 1)], length & 511, (void *)pointer)) {
+            call->data = length;
+            at += length & 511;
+        }
+    }
+    describe(task, &call->subject);
+    call->subject.cgroup = current_cgroup();
+    if (contained)
+        call->subject.flags |= SUBJECT_CONTAINED;
+    call->result = result;
+    call->number = number;
+    call->compat = compat;
+    call->head.text = at;
+    if (at <= TEXT)
+        emit(&call->head, wanted->ring, KIND_CALL, &s->record, sizeof(s->record) + at);
+    return 0;
+}
+
+SEC("tp_btf/sched_process_fork")
+int forked(u64 *context)
+{
+    struct task_struct *parent = (void *)context[0], *child = (void *)context[1];
+    u32 one = 1;
+    u32 *marked = task_storage(&marks, parent, NULL, 0);
+    if (marked)
+        task_storage(&marks, child, &one, 1);
+    if (child->pid != child->tgid || !host_is.ready)
+        return 0;
+    struct scratch *s = scratch_of(SCRATCH_FORK);
+    if (!s)
+        return 0;
+    struct fork *fork = &s->record.fork;
+    describe(child, &fork->subject);
+    fork->subject.cgroup = current_cgroup();
+    if (marked)
+        fork->subject.flags |= SUBJECT_CONTAINED;
+    fork->by = parent->tgid;
+    fork->by_thread = parent->pid;
+    fork->clone_flags = 0;
+    fork->head.text = 0;
+    emit(&fork->head, RING_LIFE, KIND_FORK, fork, sizeof(*fork));
+    return 0;
+}
+
+inline_ u32 copy_area(struct scratch *s, unsigned long from, unsigned long to, u32 at, u32 most, u16 *length)
+{
+    u64 size = to - from;
+    *length = 0;
+    if (!from || to <= from)
+        return at;
+    if (size > most)
+        size = most;
+    if (at >= TEXT - 2048)
+        return at;
+    if (!read_user(&s->text[at & 2047], size & 1023, (void *)from)) {
+        *length = size & 1023;
+        at += size & 1023;
+    }
+    return at;
+}
+
+SEC("tp_btf/sched_process_exec")
+int executed(u64 *context)
+{
+    struct task_struct *task = (void *)context[0];
+    struct linux_binprm *program = (void *)context[2];
+    struct scratch *s;
+    u32 one = 1, at = 0;
+    if (!host_is.ready)
+        return 0;
+    s = scratch_of(SCRATCH_EXEC);
+    if (!s)
+        return 0;
+    struct exec *exec = &s->record.exec;
+    struct object *object = &exec->object;
+    describe(task, &exec->subject);
+    exec->subject.cgroup = current_cgroup();
+    /* A runtime's own program, re-executed while it sets a container up, does not make its task a part of it. */
+    u32 *marked = task_storage(&marks, task, NULL, 0);
+    if (!marked && (exec->subject.flags & SUBJECT_SEPARATE) && !(exec->subject.flags & SUBJECT_RUNTIME))
+        marked = task_storage(&marks, task, &one, 1);
+    if (marked)
+        exec->subject.flags |= SUBJECT_CONTAINED;
+    exec->runtime = !!(exec->subject.flags & SUBJECT_RUNTIME);
+    __builtin_memset(object, 0, sizeof(*object));
+    at = describe_file(s, SCRATCH_EXEC, task, program->file, object, at);
+    exec->directory = 0;
+    struct fs_struct *fs = task->fs;
+    if (fs && at < 1024) {
+        struct object directory = {};
+        describe_path(s, SCRATCH_EXEC, task, fs->pwd.mnt, fs->pwd.dentry, NULL, &directory, at, 0);
+        at += directory.path;
+        exec->directory = directory.path;
+    }
+    struct mm_struct *mm = task->mm;
+    exec->arguments = exec->environment = 0;
+    if (mm && at < 2048) {
+        at = copy_area(s, mm->arg_start, mm->arg_end, at, 1000, &exec->arguments);
+        if (at < 2048)
+            at = copy_area(s, mm->env_start, mm->env_end, at, 500, &exec->environment);
+    }
+    struct signal_struct *signal = task->signal;
+    exec->session = exec->group_leader = exec->terminal = 0;
+    if (signal) {
+        struct tty_struct *tty = signal->tty;
+        innermost(signal->pids[PIDTYPE_SID], &exec->session, NULL);
+        innermost(signal->pids[PIDTYPE_PGID], &exec->group_leader, NULL);
+        if (tty) {
+            s32 major = 0, minor = 0, index = 0;
+            struct tty_driver *driver = NULL;
+            fetch(driver, tty->driver);
+            fetch(index, tty->index);
+            if (driver) {
+                fetch(major, driver->major);
+                fetch(minor, driver->minor_start);
+            }
+            exec->terminal = major << 20 | ((minor + index) & 0xfffff);
+        }
+    }
+    exec->head.text = at;
+    if (at <= TEXT)
+        emit(&exec->head, RING_LIFE, KIND_EXEC, &s->record, sizeof(s->record) + at);
+    return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int ended(u64 *context)
+{
+    struct task_struct *task = (void *)context[0];
+    if (task->pid != task->tgid || !host_is.ready)
+        return 0;
+    struct scratch *s = scratch_of(SCRATCH_EXIT);
+    if (!s)
+        return 0;
+    struct ended *ended = &s->record.ended;
+    describe(task, &ended->subject);
+    ended->subject.cgroup = 0;
+    ended->code = task->exit_code;
+    ended->unused = 0;
+    ended->head.text = 0;
+    emit(&ended->head, RING_LIFE, KIND_EXIT, ended, sizeof(*ended));
+    return 0;
+}
+
+inline_ int grouped(struct cgroup *group, const char *path, u32 gone)
+{
+    struct scratch *s = scratch_of(SCRATCH_GROUP);
+    if (!s || !host_is.ready)
+        return 0;
+    struct grouped *record = &s->record.grouped;
+    record->id = group->kn->id;
+    record->hierarchy = group->root->hierarchy_id;
+    record->gone = gone;
+    record->head.text = 0;
+    long got = read_kernel_text(s->text, 1024, path);
+    if (got > 1)
+        record->head.text = (got - 1) & 1023;
+    emit(&record->head, RING_LIFE, KIND_GROUPED, &s->record, sizeof(s->record) + (record->head.text & 1023));
+    return 0;
+}
+
+SEC("tp_btf/cgroup_mkdir")
+int group_made(u64 *context)
+{
+    return grouped((struct cgroup *)context[0], (const char *)context[1], 0);
+}
+
+SEC("tp_btf/cgroup_rmdir")
+int group_removed(u64 *context)
+{
+    return grouped((struct cgroup *)context[0], (const char *)context[1], 1);
+}
+
+/* Run twice at the start: learn the host's own namespaces, then mark the tasks that are in containers already.
+ *
+ * The host's namespaces are those of kthreadd, the parent of the kernel's own threads: nobody can move it. Its root
+ * directory may still be that of the initial ramdisk, so user space tells which one is the host's. */
+SEC("iter/task")
+int take_stock(struct bpf_iter__task *context)
+{
+    struct task_struct *task = context->task;
+    struct subject who = {};
+    u32 one = 1;
+    if (!task)
+        return 0;
+    describe(task, &who);
+    if (task->pid == 2 && (task->flags & PF_KTHREAD)) {
+        host_is.mnt = who.mnt;
+        host_is.pid = who.pidns;
+        host_is.user = who.userns;
+        host_is.net = who.net;
+        host_is.ipc = who.ipc;
+        host_is.uts = who.uts;
+        host_is.cgroup = who.cgroupns;
+    } else if (host_is.ready && (who.flags & SUBJECT_SEPARATE) && !(who.flags & SUBJECT_RUNTIME)) {
+        task_storage(&marks, task, &one, 1);
+    }
+    return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";

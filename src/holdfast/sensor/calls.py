@@ -1,0 +1,183 @@
+"""Which system calls the sensor can look at, and what of each it takes along. Data; the kernel's program reads it.
+
+Source:
+    Section 2 of the manual pages; argument names are theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from holdfast.reason.effective.syscall_table import numbers
+
+RESULT = 6
+NOTHING = 7
+POINTER = 8
+"""Added to an index: the argument points to a struct open_how whose first member are the flags."""
+COMPAT = 512
+"""Where the 32-bit table begins in the kernel's array."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What is taken along of one call. Every number is the index of an argument, RESULT or NOTHING.
+
+    Attributes:
+        arguments: Names, in order.
+        file: The descriptor whose file or socket is described.
+        mode: Open flags; with POINTER added, a pointer to them.
+        strings: Up to four strings.
+        base: The directory that the first string starts at if it is relative; RESULT is the current directory.
+        data: A pointer to bytes.
+        length: Their number.
+        peer: 1: the other end of the socket is described. 2: the data is a struct msghdr, of which the name counts.
+    """
+
+    arguments: tuple[str, ...]
+    file: int = NOTHING
+    mode: int = NOTHING
+    strings: tuple[int, ...] = ()
+    base: int = NOTHING
+    data: int = NOTHING
+    length: int = NOTHING
+    peer: int = 0
+
+
+def _plain(names: str) -> Shape:
+    return Shape(tuple(names.split()))
+
+
+def _path(names: str, *strings: int, base: int = RESULT) -> Shape:
+    return Shape(tuple(names.split()), strings=strings, base=base)
+
+
+def _fd(names: str, *strings: int) -> Shape:
+    return Shape(tuple(names.split()), file=0, strings=strings)
+
+
+_SOCKET_ADDRESS = Shape(("sockfd", "addr", "addrlen"), file=0, data=1, length=2)
+
+SHAPES: Mapping[str, Shape] = {
+    "open": Shape(("pathname", "flags", "mode"), file=RESULT, mode=1, strings=(0,), base=RESULT),
+    "openat": Shape(("dirfd", "pathname", "flags", "mode"), file=RESULT, mode=2, strings=(1,), base=0),
+    "openat2": Shape(("dirfd", "pathname", "how", "size"), file=RESULT, mode=POINTER + 2, strings=(1,), base=0),
+    "creat": Shape(("pathname", "mode"), file=RESULT, strings=(0,), base=RESULT),
+    "open_by_handle_at": Shape(("mount_fd", "handle", "flags"), file=RESULT, mode=2),
+    "name_to_handle_at": _path("dirfd pathname handle mount_id flags", 1, base=0),
+    "execve": _path("pathname argv envp", 0),
+    "execveat": _path("dirfd pathname argv envp flags", 1, base=0),
+    "mount": Shape(("source", "target", "filesystemtype", "mountflags", "data"), strings=(0, 1, 2, 4)),
+    "umount2": _path("target flags", 0),
+    "pivot_root": _path("new_root put_old", 0, 1),
+    "chroot": _path("path", 0),
+    "fsopen": _path("fsname flags", 0, base=NOTHING),
+    "fsconfig": _fd("fd cmd key value aux", 2, 3),
+    "fsmount": _fd("fsfd flags attr_flags"),
+    "fspick": _path("dirfd path flags", 1, base=0),
+    "move_mount": _path("from_dirfd from_path to_dirfd to_path flags", 1, 3, base=0),
+    "open_tree": _path("dirfd filename flags", 1, base=0),
+    "mount_setattr": _path("dirfd pathname flags attr size", 1, base=0),
+    "mknod": _path("pathname mode dev", 0),
+    "mknodat": _path("dirfd pathname mode dev", 1, base=0),
+    "setns": _fd("fd nstype"),
+    "unshare": _plain("flags"),
+    "clone": _plain("flags stack parent_tid child_tid tls"),
+    "clone3": Shape(("cl_args", "size"), data=0, length=1),
+    "ptrace": _plain("request pid addr data"),
+    "process_vm_readv": _plain("pid local_iov liovcnt remote_iov riovcnt flags"),
+    "process_vm_writev": _plain("pid local_iov liovcnt remote_iov riovcnt flags"),
+    "process_madvise": _fd("pidfd iovec vlen advice flags"),
+    "kcmp": _plain("pid1 pid2 type idx1 idx2"),
+    "kill": _plain("pid sig"),
+    "tkill": _plain("tid sig"),
+    "tgkill": _plain("tgid tid sig"),
+    "rt_sigqueueinfo": _plain("pid sig info"),
+    "rt_tgsigqueueinfo": _plain("tgid tid sig info"),
+    "pidfd_send_signal": _fd("pidfd sig info flags"),
+    "pidfd_open": _plain("pid flags"),
+    "pidfd_getfd": _fd("pidfd targetfd flags"),
+    "socket": Shape(("domain", "type", "protocol"), file=RESULT),
+    "socketpair": _plain("domain type protocol sv"),
+    "connect": Shape(_SOCKET_ADDRESS.arguments, file=0, data=1, length=2, peer=1),
+    "bind": _SOCKET_ADDRESS,
+    "listen": _fd("sockfd backlog"),
+    "accept": Shape(("sockfd", "addr", "addrlen"), file=RESULT),
+    "accept4": Shape(("sockfd", "addr", "addrlen", "flags"), file=RESULT),
+    "sendto": Shape(("sockfd", "buf", "len", "flags", "dest_addr", "addrlen"), file=0, data=4, length=5, peer=1),
+    "sendmsg": Shape(("sockfd", "msg", "flags"), file=0, data=1, length=2, peer=2),
+    "recvfrom": Shape(("sockfd", "buf", "len", "flags", "src_addr", "addrlen"), file=0),
+    "recvmsg": _fd("sockfd msg flags"),
+    "init_module": Shape(("module_image", "len", "param_values"), strings=(2,)),
+    "finit_module": _fd("fd param_values flags", 1),
+    "delete_module": _path("name flags", 0, base=NOTHING),
+    "kexec_load": _plain("entry nr_segments segments flags"),
+    "kexec_file_load": _fd("kernel_fd initrd_fd cmdline_len cmdline flags"),
+    "bpf": _plain("cmd attr size"),
+    "perf_event_open": _plain("attr pid cpu group_fd flags"),
+    "keyctl": _plain("operation arg2 arg3 arg4 arg5"),
+    "add_key": _path("type description payload plen keyring", 0, 1, base=NOTHING),
+    "request_key": _path("type description callout_info dest_keyring", 0, 1, base=NOTHING),
+    "ioctl": _fd("fd request argp"),
+    "iopl": _plain("level"),
+    "ioperm": _plain("from num turn_on"),
+    "chmod": _path("pathname mode", 0),
+    "fchmod": _fd("fd mode"),
+    "fchmodat": _path("dirfd pathname mode", 1, base=0),
+    "fchmodat2": _path("dirfd pathname mode flags", 1, base=0),
+    "symlink": _path("target linkpath", 1, 0),
+    "symlinkat": _path("target newdirfd linkpath", 2, 0, base=1),
+    "link": _path("oldpath newpath", 0, 1),
+    "linkat": _path("olddirfd oldpath newdirfd newpath flags", 1, 3, base=0),
+    "rename": _path("oldpath newpath", 0, 1),
+    "renameat": _path("olddirfd oldpath newdirfd newpath", 1, 3, base=0),
+    "renameat2": _path("olddirfd oldpath newdirfd newpath flags", 1, 3, base=0),
+    "unlink": _path("pathname", 0),
+    "unlinkat": _path("dirfd pathname flags", 1, base=0),
+    "rmdir": _path("pathname", 0),
+    "mkdir": _path("pathname mode", 0),
+    "mkdirat": _path("dirfd pathname mode", 1, base=0),
+    "truncate": _path("path length", 0),
+    "setuid": _plain("uid"),
+    "setresuid": _plain("ruid euid suid"),
+    "setreuid": _plain("ruid euid"),
+    "setgid": _plain("gid"),
+    "capset": _plain("hdrp datap"),
+    "dup": Shape(("oldfd",), file=RESULT),
+    "dup2": Shape(("oldfd", "newfd"), file=RESULT),
+    "dup3": Shape(("oldfd", "newfd", "flags"), file=RESULT),
+    "shmget": _plain("key size shmflg"),
+    "shmat": _plain("shmid shmaddr shmflg"),
+    "shmctl": _plain("shmid op buf"),
+    "msgget": _plain("key msgflg"),
+    "semget": _plain("key nsems semflg"),
+    "mq_open": _path("name oflag mode attr", 0, base=NOTHING),
+    "memfd_create": _path("name flags", 0, base=NOTHING),
+    "userfaultfd": _plain("flags"),
+    "io_uring_setup": _plain("entries params"),
+    "swapon": _path("path swapflags", 0),
+    "syslog": _plain("type bufp len"),
+    "reboot": _plain("magic magic2 cmd arg"),
+    "prctl": _plain("op arg2 arg3 arg4 arg5"),
+    "seccomp": _plain("operation flags args"),
+    "acct": _path("filename", 0),
+    "quotactl": _path("cmd special id addr", 1, base=NOTHING),
+    "sethostname": _plain("name len"),
+}
+
+_OLD_NAMES = {"umount": "umount2"}  # the 32-bit table's
+
+
+def places(name: str, machine: str = "x86_64") -> tuple[int, ...]:
+    """Return where a call stands in the kernel program's array: its own table and the 32-bit one."""
+    own = numbers(machine).get(name)
+    other = numbers("i386").get(name) if machine == "x86_64" else None
+    return (*(() if own is None else (own,)), *(() if other is None else (other + COMPAT,)))
+
+
+def names(machine: str = "x86_64") -> dict[int, str]:
+    """Return the call's name by its place in the kernel program's array."""
+    found = {number: name for name, number in numbers(machine).items()}
+    if machine == "x86_64":
+        found |= {number + COMPAT: _OLD_NAMES.get(name, name) for name, number in numbers("i386").items()}
+    return found

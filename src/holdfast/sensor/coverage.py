@@ -1,0 +1,138 @@
+"""What the techniques want to be told of: from how they look to what the kernel is asked. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from holdfast.model.facts import Fact
+from holdfast.model.logic import All, AnyOf, Atom, Expr, Op, atoms
+from holdfast.model.words import event as word
+from holdfast.reason.effective.syscall_table import CONSTANTS
+from holdfast.sensor.calls import SHAPES
+from holdfast.sensor.interests import BULK, CRITICAL, EVERY, Interest, Want
+
+OPENS = ("open", "openat", "openat2", "creat")
+CHANGES = (
+    "chmod", "fchmod", "fchmodat", "fchmodat2", "link", "linkat", "mkdir", "mkdirat", "mknod", "mknodat", "rename",
+    "renameat", "renameat2", "rmdir", "symlink", "symlinkat", "truncate", "unlink", "unlinkat",
+)  # fmt: skip
+_FILES = frozenset((word.PATH, word.HOST_PATH, word.WRITE, word.FILE_KIND, word.FILE_SYSTEM, word.TARGET_OUTSIDE))
+_ASKED: tuple[tuple[set[Fact[Any]], tuple[str, ...]], ...] = (
+    ({word.USERMODE_HELPER}, ()),  # a program that is started is told always
+    ({word.EXECUTABLE_IN_CONTAINER}, ()),
+    ({word.COMMAND, word.SOCKET_FAMILY}, ("sendto", "sendmsg")),
+    ({word.SOCKET_FAMILY}, ("socket",)),
+    ({word.COMMAND}, ("bpf", "ioctl")),
+    ({word.FILE_MODE_SETUID}, ("chmod", "fchmod", "fchmodat", "fchmodat2")),
+    ({word.FLAGS}, ("clone", "clone3", "unshare", "setns", "mount")),
+)
+"""Where a condition names no call: the first row whose facts it asks says which calls answer them."""
+_FOREIGN = Want.FOREIGN | Want.REFUSED
+_REQUESTS = frozenset(CONSTANTS[name] for name in ("TIOCSTI", "TIOCLINUX"))
+
+
+def interests(conditions: Iterable[Expr]) -> dict[str, Interest]:
+    """Return what is to be told so that the conditions can be judged, by system call.
+
+    Every condition that can be true of a call is found: a condition that names calls wants those; one that asks about
+    a file wants it opened and changed; and so on. What the conditions narrow further is judged in user space.
+    """
+    found: dict[str, Interest] = {}
+    for condition in conditions:
+        for part in _alternatives(condition):
+            for name, interest in _of(part).items():
+                found[name] = found[name] | interest if name in found else interest
+    return found
+
+
+def _alternatives(condition: Expr) -> list[list[Atom]]:
+    """Split into the comparisons that hold together; what lies deeper is taken as a whole, which wants more."""
+    if isinstance(condition, AnyOf):
+        return [found for part in condition.parts for found in _alternatives(part)]
+    if isinstance(condition, All):
+        inner = [part for part in condition.parts if isinstance(part, AnyOf)]
+        plain = [part for part in condition.parts if isinstance(part, Atom)]
+        rows = [plain]
+        for one in inner:
+            rows = [[*row, *more] for row in rows for more in _alternatives(one)]
+            if len(rows) > 64:
+                return [list(atoms(condition))]
+        return rows
+    return [list(atoms(condition))]
+
+
+def _of(row: list[Atom]) -> Mapping[str, Interest]:
+    every = Interest(contained_write=EVERY, ring=CRITICAL)
+    named = _named(row)
+    if named is None:
+        asked = {atom.fact for atom in row}
+        calls = next((calls for facts, calls in _ASKED if facts <= asked), None)
+        if calls is None:
+            return _files(row) if asked & _FILES else {}
+        return {name: _ioctl() if name == "ioctl" else every for name in calls}
+    found: dict[str, Interest] = {}
+    for name in named:
+        if name in OPENS:
+            found[name] = _files(row)[name]
+        elif name == "ioctl":
+            found[name] = _ioctl()
+        elif name in SHAPES:
+            found[name] = every
+        for pair in _TOGETHER.get(name, ()):
+            found.setdefault(pair, every)
+    return found
+
+
+_TOGETHER = {
+    "mount": ("fsopen", "fsconfig", "fsmount", "move_mount", "open_tree", "mount_setattr", "fspick"),
+    "ptrace": ("pidfd_getfd", "kcmp", "process_madvise"),
+    "kill": ("rt_sigqueueinfo", "rt_tgsigqueueinfo"),
+}
+"""Calls that do the same or prepare it; a timeline shows them."""
+
+
+def _ioctl() -> Interest:
+    return Interest(contained_write=EVERY, ring=CRITICAL, argument="request", values=_REQUESTS)
+
+
+def _files(row: list[Atom]) -> dict[str, Interest]:
+    writes = any(atom.fact is word.WRITE and atom.op is Op.IS and atom.value is True for atom in row)
+    opened = Interest(contained_read=Want.NONE if writes else _FOREIGN, contained_write=_FOREIGN, ring=CRITICAL)
+    found: dict[str, Interest] = dict.fromkeys(OPENS, opened)
+    return {**found, **dict.fromkeys(CHANGES, Interest(contained_write=EVERY, ring=CRITICAL))} if writes else found
+
+
+def _named(row: list[Atom]) -> tuple[str, ...] | None:
+    for atom in row:
+        if atom.fact is word.SYSCALL and atom.op is Op.IS:
+            return (atom.value,)
+        if atom.fact is word.SYSCALL and atom.op is Op.ONE_OF:
+            return tuple(atom.value)
+    return None
+
+
+def rule_interests(events: Iterable[str]) -> dict[str, Interest]:
+    """Return what rules want that can match events of these names, on the host and in containers alike."""
+    every = Want.ALL | Want.REFUSED | Want.ABSENT
+    bulk = Interest(every, every, every, every, BULK)
+    names = {_CALLED.get(name, name) for name in events}
+    found = {name: bulk for name in names if name in SHAPES}
+    refused = Want.REFUSED | Want.ABSENT  # a program that was started is told anyway
+    for name in ("execve", "execveat"):
+        if name in found:
+            found[name] = Interest(refused, refused, refused, refused, BULK)
+    return found
+
+
+def merged(*wanted: Mapping[str, Interest]) -> dict[str, Interest]:
+    """Return what any of these wants."""
+    found: dict[str, Interest] = {}
+    for one in wanted:
+        for name, interest in one.items():
+            found[name] = found[name] | interest if name in found else interest
+    return found
+
+
+_CALLED = {"umount": "umount2"}
+"""Names of events where they are not those of the calls."""

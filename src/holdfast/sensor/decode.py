@@ -1,0 +1,370 @@
+"""Turn a record of the kernel into values: who acted, what was called, on which object. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+import os.path
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from holdfast.model.errors import NotUnderstood
+from holdfast.model.event import Executable, File, Socket
+from holdfast.reason.effective.syscall_table import family_name
+from holdfast.sensor.calls import NOTHING, POINTER, RESULT, SHAPES, Shape, names
+from holdfast.sensor.layout import Layout, Record
+
+FILE, OWN_ROOT, OUTSIDE, CUT, LOOSE, UNLINKED, SOCKET, WRITE = 1, 2, 4, 8, 16, 32, 64, 128
+PEER, LISTENS = 1024, 2048
+CONTAINED, SEPARATE, RUNTIME = 1, 2, 4
+CALL, FORK, EXEC, ENDED, CGROUP = 1, 2, 3, 4, 5
+_AT_FDCWD = -100
+_KINDS = {0o010000: "fifo", 0o020000: "char", 0o040000: "directory", 0o060000: "block", 0o100000: "regular",
+          0o120000: "symlink", 0o140000: "socket"}  # fmt: skip
+_TYPES = {1: "SOCK_STREAM", 2: "SOCK_DGRAM", 3: "SOCK_RAW", 4: "SOCK_RDM", 5: "SOCK_SEQPACKET", 10: "SOCK_PACKET"}
+_NO_ONE = 0xFFFFFFFF
+_TMPFS, _MEMFD = 0x01021994, "memfd:"
+
+
+class Who(NamedTuple):
+    """The subject of a record.
+
+    Attributes:
+        pid: Process id in the initial pid namespace.
+        start_ns: Its start, CLOCK_BOOTTIME.
+        thread: Thread id in the initial pid namespace.
+        parent: Process id of its parent now.
+        flags: ``CONTAINED``, ``SEPARATE``, ``RUNTIME`` and a bit for each namespace that is not the host's.
+        values: What the process table takes: credentials, namespaces, name.
+        program: Device and inode of the program it runs.
+    """
+
+    pid: int
+    start_ns: int
+    thread: int
+    parent: int
+    flags: int
+    values: dict[str, Any]
+    program: tuple[int, int]
+
+
+class Head(NamedTuple):
+    """What every record begins with."""
+
+    at_ns: int
+    number: int
+    kind: int
+    processor: int
+    ring: int
+    text: int
+
+
+@dataclass(slots=True)
+class Call:
+    """A system call that returned."""
+
+    head: Head
+    who: Who
+    name: str
+    result: int
+    arguments: dict[str, Any]
+    file: File | None
+    socket: Socket | None
+    descriptor: int | None
+    write: bool | None
+    inside: tuple[str, str, int] | None
+    """For a file on another mount than the root: the path above and below its mount's root, and the device."""
+
+
+@dataclass(slots=True)
+class Exec:
+    """A program that was started."""
+
+    head: Head
+    who: Who
+    file: File
+    values: dict[str, Any]
+    inside: tuple[str, str, int] | None
+
+
+@dataclass(slots=True)
+class Fork:
+    """A process that was made."""
+
+    head: Head
+    who: Who
+    parent: int
+
+
+@dataclass(slots=True)
+class Ended:
+    """A process that ended; ``code`` as wait(2) gives it."""
+
+    head: Head
+    who: Who
+    code: int
+
+
+@dataclass(slots=True)
+class Group:
+    """A control group that was made, or removed where ``gone``. Hierarchy 0 is version 2."""
+
+    head: Head
+    id: int
+    hierarchy: int
+    path: str
+    gone: bool
+
+
+Told = Call | Exec | Fork | Ended | Group
+
+
+class Decoder:
+    """Decodes the records of one object."""
+
+    def __init__(self, layout: Layout, machine: str = "x86_64") -> None:
+        """Prepare for a layout and a machine's system call numbers."""
+        self._layout = layout
+        self._names = names(machine)
+        self._places = {kind: record.places for kind, record in layout.records.items()}
+        places = layout.records[CALL].places
+        self._subject = {kind: record.places.get("subject.start_ns", -1) for kind, record in layout.records.items()}
+        self._object = {CALL: places["object.inode"], EXEC: layout.records[EXEC].places["object.inode"]}
+        self._head = layout.head
+
+    def decode(self, record: memoryview) -> Told:
+        """Decode one record.
+
+        Args:
+            record: Borrowed; nothing of it is kept.
+
+        Raises:
+            NotUnderstood: It is shorter than its own head says, or of no known kind.
+        """
+        size = len(record)
+        if size < self._head.size:
+            raise NotUnderstood("A record of the kernel is too short", f"{size} bytes")
+        head = Head(*self._head.parser.unpack_from(record))
+        known = self._layout.records.get(head.kind)
+        start = self._layout.text if head.text else 0
+        if known is None or size < max(known.size, start + head.text):
+            raise NotUnderstood("A record of the kernel is cut short", f"kind {head.kind}, {size} bytes")
+        values = known.parser.unpack_from(record)
+        text = bytes(record[start : start + head.text]) if head.text else b""
+        if head.kind == CALL:
+            return self._call(head, known, values, text)
+        if head.kind == EXEC:
+            return self._exec(head, known, values, text)
+        if head.kind == CGROUP:
+            places = known.places
+            path = text.decode("utf-8", "surrogateescape")
+            return Group(head, values[places["id"]], values[places["hierarchy"]], path, bool(values[places["gone"]]))
+        who = self._who(values, self._subject[head.kind])
+        if head.kind == FORK:
+            return Fork(head, who, values[known.places["by"]])
+        return Ended(head, who, values[known.places["code"]])
+
+    def _who(self, values: tuple[Any, ...], at: int) -> Who:
+        (
+            start, cgroup, effective, permitted, inode, device, flags, pid, thread, parent, virtual, user, euid, group,
+            egid, login, mnt, pidns, userns, net, ipc, uts, cgroupns, name,
+        ) = values[at : at + 24]  # fmt: skip
+        known = {
+            "virtual_pid": virtual,
+            "name": name.split(b"\0", 1)[0].decode("utf-8", "surrogateescape"),
+            "user": user,
+            "effective_user": euid,
+            "group": group,
+            "effective_group": egid,
+            "login_user": None if login == _NO_ONE else login,
+            "effective": effective,
+            "permitted": permitted,
+            "namespaces": {
+                "mnt": mnt, "pid": pidns, "net": net, "ipc": ipc, "uts": uts, "user": userns, "cgroup": cgroupns,
+            },
+        }  # fmt: skip
+        if cgroup:
+            known["cgroup"] = cgroup
+        return Who(pid, start, thread, parent, flags, known, (_device(device), inode))
+
+    def _call(self, head: Head, known: Record, values: tuple[Any, ...], text: bytes) -> Call:
+        places = known.places
+        place = values[places["number"]]
+        name = self._names.get(place, f"syscall_{place}")
+        shape = SHAPES.get(name, _UNKNOWN)
+        result = values[places["result"]]
+        at = places["arguments"]
+        given = values[at : at + 6]
+        arguments: dict[str, Any] = dict(zip(shape.arguments, given, strict=False))
+        seen = _Object(values, self._object[CALL], text)
+        cursor = seen.taken
+        base = text[cursor : cursor + values[places["base"]]]
+        cursor += len(base)
+        lengths = values[places["strings"] : places["strings"] + 4]
+        texts: list[str] = []
+        for index, length in zip(shape.strings, lengths, strict=False):
+            one = text[cursor : cursor + length].decode("utf-8", "surrogateescape")
+            cursor += length
+            texts.append(one)
+            if index < len(shape.arguments):
+                arguments[shape.arguments[index]] = one
+        data = text[cursor : cursor + values[places["data"]]]
+        write = _mode(shape, given, arguments)
+        for signed in _SIGNED & arguments.keys():
+            arguments[signed] = _signed(arguments[signed])
+        file = _named(seen.file(), texts[0] if texts and shape.base != NOTHING else "", base)
+        socket = seen.socket()
+        if data and name in _ADDRESSES:
+            socket = _addressed(socket, data)
+        if data and (name not in _ADDRESSES or (socket is not None and socket.family == "AF_NETLINK")):
+            arguments["data"] = data
+        if write is None and shape.file == RESULT and seen.flags & FILE:
+            write = bool(seen.flags & WRITE)
+        descriptor = None
+        if shape.file == RESULT:
+            descriptor = result if result >= 0 else None
+        elif shape.file != NOTHING:
+            descriptor = _signed(given[shape.file])
+        who = self._who(values, self._subject[CALL])
+        return Call(head, who, name, result, arguments, file, socket, descriptor, write, seen.inside())
+
+    def _exec(self, head: Head, known: Record, values: tuple[Any, ...], text: bytes) -> Exec:
+        places = known.places
+        seen = _Object(values, self._object[EXEC], text)
+        file = seen.file() or File()
+        cursor = seen.taken
+        parts = []
+        for member in ("directory", "arguments", "environment"):
+            length = values[places[member]]
+            parts.append(text[cursor : cursor + length])
+            cursor += length
+        who = self._who(values, self._subject[EXEC])
+        origin = ""
+        if file.loose and file.path.lstrip("/").startswith(_MEMFD):
+            origin = "memfd"
+        elif not who.flags & SEPARATE:
+            origin = "host"
+        terminal = values[places["terminal"]]
+        process = {
+            **who.values,
+            "directory": parts[0].decode("utf-8", "surrogateescape"),
+            "arguments": _texts(parts[1]),
+            "environment": _texts(parts[2]),
+            "session": values[places["session"]],
+            "group_leader": values[places["group_leader"]],
+            "terminal": _device(terminal) if terminal else 0,
+            "executable": Executable(file.path, file.device, file.inode, origin=origin),
+        }
+        return Exec(head, who, file, process, seen.inside())
+
+
+class _Object:
+    """The object of a record, and what of the text belongs to it."""
+
+    __slots__ = ("_at", "_path", "_values", "above", "flags", "prefix", "taken")
+
+    def __init__(self, values: tuple[Any, ...], at: int, text: bytes) -> None:
+        self._values, self._at = values, at
+        self.flags: int = values[at + 7]
+        path, inside, above = values[at + 17 : at + 20]
+        self._path = text[:path].decode("utf-8", "surrogateescape")
+        self.prefix = text[:inside].decode("utf-8", "surrogateescape")
+        self.above = text[path : path + above].decode("utf-8", "surrogateescape")
+        self.taken = path + above
+
+    def file(self) -> File | None:
+        if not self.flags & FILE:
+            return None
+        inode, _, device, magic, mode, number, mount_ns = self._values[self._at : self._at + 7]
+        return File(
+            self._path or "/", "", "", _device(device), inode, magic, _KINDS.get(mode & 0o170000, ""), mount_ns,
+            "", _device(number), resolved=True, outside=bool(self.flags & OUTSIDE), loose=bool(self.flags & LOOSE),
+        )  # fmt: skip
+
+    def inside(self) -> tuple[str, str, int] | None:
+        if not self.flags & FILE or self.flags & (LOOSE | OWN_ROOT):
+            return None
+        above = "" if self.above == "/" else self.above
+        return above, self._path[len(self.prefix) :], _device(self._values[self._at + 2])
+
+    def socket(self) -> Socket | None:
+        if not self.flags & SOCKET:
+            return None
+        values, at = self._values, self._at
+        peer = values[at + 9]
+        family, kind, protocol, local_port, remote_port, local, remote = values[at + 10 : at + 17]
+        name = family_name(family)
+        found = Socket(name, _TYPES.get(kind & 15, str(kind)), protocol, local_port=local_port, remote_port=remote_port,
+                       server=bool(self.flags & LISTENS), peer_pid=peer)  # fmt: skip
+        if name == "AF_INET":
+            found.local, found.remote = _ip(local[:4]), _ip(remote[:4])
+        elif name == "AF_INET6":
+            found.local, found.remote = _ip(local), _ip(remote)
+        elif self.flags & FILE:
+            found.remote = self._path
+            found.device, found.inode = _device(values[at + 2]), values[at]
+        return found
+
+
+_UNKNOWN = Shape(())
+_ADDRESSES = frozenset(("connect", "bind", "sendto", "sendmsg"))
+_SIGNED = frozenset(("dirfd", "olddirfd", "newdirfd", "fd", "sockfd", "pid", "from_dirfd", "to_dirfd"))
+
+
+def _named(file: File | None, path: str, base: bytes) -> File | None:
+    """Add the path that the call was given; it is all there is where the call returned no file."""
+    if not path:
+        return file
+    if file is not None:
+        file.raw = path
+        return file
+    whole = path if path.startswith("/") else f"{base.decode('utf-8', 'surrogateescape')}/{path}"
+    return File(path=os.path.normpath(whole) if whole.startswith("/") else whole, raw=path)
+
+
+def _addressed(socket: Socket | None, data: bytes) -> Socket:
+    """Add what the caller wrote into the address: the only thing there is where the call failed."""
+    found = socket or Socket()
+    if len(data) < 2:
+        return found
+    family = family_name(int.from_bytes(data[:2], "little"))
+    if family == "AF_UNIX" and not found.remote:
+        name = data[2:]
+        text = b"@" + name[1:] if name[:1] == b"\0" else name
+        found.family, found.remote = family, text.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
+    elif family == "AF_INET" and len(data) >= 8:
+        found.family, found.remote_port, found.remote = family, int.from_bytes(data[2:4], "big"), _ip(data[4:8])
+    elif family == "AF_INET6" and len(data) >= 24:
+        found.family, found.remote_port, found.remote = family, int.from_bytes(data[2:4], "big"), _ip(data[8:24])
+    return found
+
+
+def _mode(shape: Shape, given: tuple[int, ...], arguments: dict[str, Any]) -> bool | None:
+    if shape.mode == NOTHING:
+        return None
+    if shape.mode >= POINTER:
+        flags = arguments["flags"] = given[5]
+    else:
+        flags = given[shape.mode]
+    return bool(flags & 3 or flags & 0o1100)
+
+
+def _ip(data: bytes) -> str:
+    return str(ipaddress.ip_address(data))
+
+
+def _signed(number: int) -> int:
+    number &= 0xFFFFFFFF
+    return number - (1 << 32) if number >> 31 else number
+
+
+def _device(kernel: int) -> int:
+    """Turn the kernel's own device number (12 and 20 bits) into that of stat(2)."""
+    return os.makedev(kernel >> 20, kernel & 0xFFFFF) if kernel else 0
+
+
+def _texts(data: bytes) -> tuple[str, ...]:
+    return tuple(one.decode("utf-8", "surrogateescape") for one in data.rstrip(b"\0").split(b"\0")) if data else ()
+
+
+Arguments = Mapping[str, Any]

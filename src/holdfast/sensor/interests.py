@@ -1,0 +1,86 @@
+"""What the kernel's program is asked to tell: for each system call, of whom, and when. Pure."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import IntFlag
+
+from holdfast.sensor.calls import NOTHING, SHAPES, places
+
+CRITICAL, LIFE, BULK = 0, 1, 2
+_FORM = struct.Struct("<16B")
+_VALUE = struct.Struct("<QII")
+
+
+class Want(IntFlag):
+    """When a call is told; any of these is enough.
+
+    MATCHING: it succeeded, and its path matches a pattern. FOREIGN: it succeeded, and its file is not a plain file or
+    directory on the mount that is the process's root. ALL: it succeeded. REFUSED: it failed, but not because there is
+    nothing of that name. ABSENT: it failed for that reason.
+    """
+
+    NONE = 0
+    MATCHING = 1
+    FOREIGN = 2
+    ALL = 4
+    REFUSED = 8
+    ABSENT = 16
+
+
+EVERY = Want.ALL | Want.REFUSED
+
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """What is wanted of one call.
+
+    Attributes:
+        host_read, host_write: Of a process of the host. A call without open flags counts as one that writes.
+        contained_read, contained_write: Of a process in a container.
+        ring: ``CRITICAL`` for what must never be crowded out, ``BULK`` for the rest.
+        argument: Name of the argument that must have one of ``values``; empty where any will do.
+        values: Its values.
+    """
+
+    host_read: Want = Want.NONE
+    host_write: Want = Want.NONE
+    contained_read: Want = Want.NONE
+    contained_write: Want = Want.NONE
+    ring: int = CRITICAL
+    argument: str = ""
+    values: frozenset[int] = field(default_factory=frozenset)
+
+    def __or__(self, other: Interest) -> Interest:
+        """Want what either wants."""
+        narrow = self.argument == other.argument and bool(self.argument)
+        return Interest(
+            self.host_read | other.host_read, self.host_write | other.host_write,
+            self.contained_read | other.contained_read, self.contained_write | other.contained_write,
+            min(self.ring, other.ring), self.argument if narrow else "",
+            self.values | other.values if narrow else frozenset(),
+        )  # fmt: skip
+
+
+def entries(wanted: Mapping[str, Interest]) -> Iterator[tuple[bytes, bytes]]:
+    """Make the entries of the kernel's array ``interests``: key and value, little-endian."""
+    for name, interest in wanted.items():
+        shape = SHAPES[name]
+        strings = (*shape.strings, NOTHING, NOTHING, NOTHING, NOTHING)[:4]
+        argument = shape.arguments.index(interest.argument) if interest.argument else NOTHING
+        value = _FORM.pack(
+            interest.host_read, interest.host_write, interest.contained_read, interest.contained_write, interest.ring,
+            argument, shape.file, shape.mode, *strings, shape.base, shape.data, shape.length, shape.peer,
+        )  # fmt: skip
+        for place in places(name):
+            yield struct.pack("<I", place), value
+
+
+def values(wanted: Mapping[str, Interest]) -> Iterator[bytes]:
+    """Make the keys of the kernel's map ``values``."""
+    for name, interest in wanted.items():
+        for place in places(name):
+            for one in sorted(interest.values):
+                yield _VALUE.pack(one & 0xFFFFFFFFFFFFFFFF, place, 0)

@@ -1,0 +1,300 @@
+"""The running sensor: programs in the kernel, their records in order, and the events that are made of them."""
+
+from __future__ import annotations
+
+import os
+import select
+import struct
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from holdfast.model.errors import NotUnderstood
+from holdfast.model.event import Answer, Event, Process
+from holdfast.model.facts import Fact
+from holdfast.sensor import bpf_file, host_mounts, interests, layout, snapshot
+from holdfast.sensor.containers import Containers
+from holdfast.sensor.decode import CONTAINED, Call, Decoder, Exec, Fork, Group, Head, Told, Who
+from holdfast.sensor.interests import BULK, CRITICAL, LIFE, Interest
+from holdfast.sensor.loader import Loaded, per_processor, processors
+from holdfast.sensor.processes import Life, Processes
+from holdfast.sensor.ring import Ring
+from holdfast.sensor.words import Surroundings, answers
+
+_RINGS = ("ring_critical", "ring_life", "ring_bulk")
+_ORDER = (LIFE, CRITICAL, BULK)  # who lives is known before what was done
+_TRACED = ("call_returned", "forked", "executed", "ended", "group_made", "group_removed")
+_HOST = struct.Struct("<8IQII")  # struct host_ids
+_COUNTERS = struct.Struct("<8Q")  # struct counters
+_MOUNTS_EVERY_NS = 1_000_000_000
+_WAIT_MS = 200
+_KINDS: tuple[str, ...] = ("mnt", "pid", "user", "net", "ipc", "uts", "cgroup")
+
+
+class Sensor:
+    """The sensor with the tracepoint back end.
+
+    Attributes:
+        processes: Who runs.
+        containers: Who is in which container.
+        around: What answers need of the world beyond an event.
+        gaps: Records that the kernel could not hand over, by ring.
+        told: Records that were read, by ring.
+    """
+
+    def __init__(self, wanted: Mapping[str, Interest], more: Mapping[Fact[Any], Answer] | None = None) -> None:
+        """Load the programs and attach them.
+
+        Args:
+            wanted: What is wanted of which system call.
+            more: How further facts are answered, besides the house's own words.
+
+        Raises:
+            NotPermitted: The process may not load programs.
+            BpfRefused: The kernel refused one of them.
+            NotReachable: There is no libbpf, or no programs for this machine.
+        """
+        image = bpf_file.image("watch")
+        self._decoder = Decoder(layout.read(image))
+        self._loaded = Loaded(image, "watch")
+        try:
+            self._start(wanted, more or {})
+        except BaseException:
+            self._loaded.close()
+            raise
+
+    def _start(self, wanted: Mapping[str, Interest], more: Mapping[Fact[Any], Answer]) -> None:
+        programs = self._loaded.programs
+        self._rings = [self._ring(name) for name in _RINGS]
+        self._counting = self._loaded.table("counting")
+        self._lost = [0, 0, 0]
+        self._next: dict[tuple[int, int], int] = {}
+        self.gaps = [0, 0, 0]
+        self.told = [0, 0, 0]
+        self.unreadable = 0
+        for device, inode in runtimes():
+            self._loaded.table("runtimes").put(struct.pack("<QII", inode, _kernel_device(device), 0), b"\1\0\0\0")
+        programs["take_stock"].run_through()
+        table = self._loaded.table(".bss")
+        held = bytearray(table.take(b"\0\0\0\0") or b"")
+        ids = list(_HOST.unpack_from(held))
+        self.namespaces: dict[str, int] = dict(zip(_KINDS, ids[:7], strict=True))
+        root = _root()
+        ids[7:11] = _kernel_device(root.st_dev), root.st_ino, os.getpid(), 1
+        _HOST.pack_into(held, 0, *ids)
+        table.put(b"\0\0\0\0", bytes(held))
+        self.containers = Containers(self.namespaces, look=snapshot.root_of, host_root=snapshot.root_of(1))
+        self.processes = Processes(placed=self.containers.placed, left=self.containers.ended)
+        self.around = Surroundings(self.namespaces, self.processes.alive.get, _device("/proc"))
+        self._answers: dict[Fact[Any], Answer] = {**answers(self.around), **more}
+        self._mounts: dict[int, tuple[tuple[str, str], ...]] = {}
+        self._mounts_at = 0
+        self.want(wanted)
+        for name in _TRACED:
+            programs[name].attach()
+        # Marks were set before the programs saw forks: whoever was born in between is found now.
+        programs["take_stock"].run_through()
+        for seen in snapshot.running():
+            self.containers.placed(self.processes.entered(seen.life, seen.parent_pid), seen.groups)
+        self._poll = select.epoll()
+        for ring in self._rings:
+            self._poll.register(ring.fd, select.EPOLLIN)
+
+    def want(self, wanted: Mapping[str, Interest]) -> None:
+        """Tell the kernel's program what is wanted; what was wanted before stays unless it is named again."""
+        table, values = self._loaded.table("interests"), self._loaded.table("values")
+        for key in interests.values(wanted):
+            values.put(key, b"\1\0\0\0")
+        for key, value in interests.entries(wanted):
+            table.put(key, value)
+
+    def events(self, wait_ms: int = _WAIT_MS) -> Iterator[Event]:
+        """Wait for records, at most so long, and iterate over the events that they make."""
+        try:
+            self._poll.poll(wait_ms / 1000)
+        except InterruptedError:
+            return
+        now = time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        self._look_at_mounts()
+        for ring in _ORDER:
+            for record in self._rings[ring].read():
+                try:
+                    told = self._decoder.decode(record)
+                except NotUnderstood:
+                    self.unreadable += 1
+                    continue
+                self.told[ring] += 1
+                gap = self._counted(told.head)
+                if gap:
+                    yield self._gap(told.head, gap, now)
+                event = self._event(told, now)
+                if event is not None:
+                    yield event
+        yield from self._silent_gaps(now)
+
+    def lost(self) -> list[int]:
+        """Return how many records each ring had no room for, as the kernel counts."""
+        value = self._counting.take(b"\0\0\0\0", processors() * _COUNTERS.size) or b""
+        rows = list(per_processor(value, _COUNTERS))
+        return [sum(row[3 + ring] for row in rows) for ring in range(3)]
+
+    def close(self) -> None:
+        """Detach everything."""
+        self._poll.close()
+        for ring in self._rings:
+            ring.close()
+        self._loaded.close()
+
+    def __enter__(self) -> Self:
+        """Close it at the end of the block."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Close it."""
+        self.close()
+
+    def _ring(self, name: str) -> Ring:
+        table = self._loaded.table(name)
+        return Ring(table.fd, table.entries)
+
+    def _counted(self, head: Head) -> int:
+        """Return how many records of a ring and processor are missing before this one."""
+        key = (head.ring, head.processor)
+        missing = head.number - self._next.get(key, head.number if key not in self._next else 0)
+        self._next[key] = head.number + 1
+        if missing > 0:
+            self.gaps[head.ring] += missing
+            return missing
+        return 0
+
+    def _gap(self, head: Head, missing: int, offset: int) -> Event:
+        return Event(
+            "gap", head.at_ns, head.at_ns + offset, Process(0), head.number, head.processor,
+            arguments={"missing": missing, "ring": _RINGS[head.ring].removeprefix("ring_")}, answers=self._answers,
+        )  # fmt: skip
+
+    def _silent_gaps(self, offset: int) -> Iterator[Event]:
+        """Report what was lost at the end of a burst, after which no record came that would show it."""
+        lost = self.lost()
+        for ring, count in enumerate(lost):
+            hidden = count - self.gaps[ring]
+            if hidden > 0 and not self._rings[ring].waiting():
+                self.gaps[ring] += hidden
+                at = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+                yield self._gap(Head(at, 0, 0, 0, ring, 0), hidden, offset)
+                for key in [key for key in self._next if key[0] == ring]:
+                    del self._next[key]
+
+    def _event(self, told: Told, offset: int) -> Event | None:
+        head = told.head
+        if isinstance(told, Group):
+            if told.hierarchy == 0 and told.gone:
+                self.containers.removed(told.id)
+            elif not told.gone:
+                self.containers.made(told.id if told.hierarchy == 0 else -told.id, told.path)
+            return None
+        who = told.who
+        if isinstance(told, Call):
+            process = self._acting(who, head)
+            event = Event(
+                told.name, head.at_ns, head.at_ns + offset, process, head.number, head.processor, told.result,
+                told.arguments, told.file, told.socket, told.descriptor, bool(who.flags & CONTAINED), told.write,
+                self._answers,
+            )  # fmt: skip
+            if told.file is not None and told.file.resolved:
+                told.file.host_path = self._host_path(event, told.inside)
+            return event
+        if isinstance(told, Exec):
+            life = self.processes.executed(who.pid, who.start_ns, head.at_ns, told.values)
+            return Event(
+                "execve", head.at_ns, head.at_ns + offset, life, head.number, head.processor, 0,
+                {"pathname": told.file.path}, told.file, contained=bool(who.flags & CONTAINED), answers=self._answers,
+            )  # fmt: skip
+        if isinstance(told, Fork):
+            life = self.processes.forked(told.parent, who.pid, who.start_ns, who.values)
+            name, result = "clone", who.pid
+        else:
+            gone = self.processes.exited(who.pid, who.start_ns, head.at_ns, told.code)
+            if gone is None:
+                return None
+            life, name, result = gone, "procexit", told.code
+        return Event(
+            name, head.at_ns, head.at_ns + offset, life, head.number, head.processor, result,
+            contained=bool(who.flags & CONTAINED), answers=self._answers,
+        )  # fmt: skip
+
+    def _acting(self, who: Who, head: Head) -> Life:
+        if who.pid not in self.processes.alive and (who.pid, who.start_ns) not in self.processes.ended:
+            seen = snapshot.one(who.pid)
+            if seen is not None:
+                self.containers.placed(self.processes.entered(seen.life, seen.parent_pid), seen.groups)
+        return self.processes.seen(who.pid, who.start_ns, head.at_ns, who.values)
+
+    def _host_path(self, event: Event, inside: tuple[str, str, int] | None) -> str:
+        file = event.file
+        if file is None or file.loose:
+            return ""
+        if not event.contained:
+            return file.path
+        if inside is None:
+            return ""
+        if file.outside and file.mount_namespace == self.namespaces["mnt"]:
+            return file.path
+        above, below, device = inside
+        return host_mounts.host_path(self._mounts, device, (above + below) or "/")
+
+    def _look_at_mounts(self) -> None:
+        now = time.monotonic_ns()
+        if now - self._mounts_at < _MOUNTS_EVERY_NS:
+            return
+        self._mounts_at = now
+        try:
+            self._mounts = host_mounts.table(Path("/proc/1/mountinfo").read_text("utf-8", "surrogateescape"))
+        except OSError:
+            self._mounts = {}
+
+
+RUNTIMES = (
+    "runc", "crun", "runsc", "youki", "kata-runtime", "containerd-shim-kata-v2", "containerd-shim",
+    "containerd-shim-runc-v1", "containerd-shim-runc-v2", "containerd-shim-runsc-v1", "containerd", "dockerd",
+    "docker-proxy", "podman", "conmon", "crio", "buildkitd", "buildah",
+)  # fmt: skip
+FOLDERS = (
+    "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/bin", "/sbin", "/usr/libexec/podman",
+    "/usr/lib/podman", "/opt/containerd/bin",
+)  # fmt: skip
+
+
+def runtimes(folders: Iterable[str] = FOLDERS) -> Iterator[tuple[int, int]]:
+    """Iterate over device and inode of the container runtimes' own programs on this host."""
+    found: set[tuple[int, int]] = set()
+    for folder in folders:
+        for name in RUNTIMES:
+            try:
+                stat = Path(folder, name).stat()
+            except OSError:
+                continue
+            if (stat.st_dev, stat.st_ino) not in found:
+                found.add((stat.st_dev, stat.st_ino))
+                yield stat.st_dev, stat.st_ino
+
+
+def _root() -> os.stat_result:
+    """Return what the host's root directory is; the sensor's own where that of process 1 may not be looked at."""
+    try:
+        return Path("/proc/1/root/").stat()
+    except OSError:
+        return Path("/").stat()
+
+
+def _kernel_device(device: int) -> int:
+    return os.major(device) << 20 | os.minor(device)
+
+
+def _device(path: str) -> int:
+    try:
+        return Path(path).stat().st_dev
+    except FileNotFoundError:
+        return 0

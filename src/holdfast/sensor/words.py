@@ -1,0 +1,262 @@
+"""How the house's own questions about an event are answered. Kernel objects decide; a string only where there is none.
+
+A question that the event cannot answer gets None, which is unknown, never "no".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from holdfast.model.event import Answer, Event, Process
+from holdfast.model.facts import Fact
+from holdfast.model.words import event as word
+from holdfast.reason.effective.syscall_table import CLONE_FLAGS, CONSTANTS, family_name
+
+MAGICS: Mapping[int, str] = {  # include/uapi/linux/magic.h
+    0x9FA0: "proc", 0x62656572: "sysfs", 0x794C7630: "overlay", 0x27E0EB: "cgroup", 0x63677270: "cgroup2",
+    0x01021994: "tmpfs", 0xEF53: "ext4", 0x58465342: "xfs", 0x9123683E: "btrfs", 0x42494E4D: "binfmt_misc",
+    0x6E736673: "nsfs", 0x64626720: "debugfs", 0x74726163: "tracefs", 0xCAFE4A11: "bpf", 0x73636673: "securityfs",
+    0x65735546: "fuse", 0x19800202: "mqueue", 0x1373: "devpts", 0x858458F6: "ramfs", 0x53464846: "wslfs",
+    0x62656570: "configfs", 0x6165676C: "pstore", 0xDE5E81E4: "efivarfs", 0x01021997: "9p",
+}  # fmt: skip
+_MOUNT_FLAGS = {
+    "MS_RDONLY": 1, "MS_NOSUID": 2, "MS_NODEV": 4, "MS_NOEXEC": 8, "MS_REMOUNT": 32, "MS_BIND": 4096, "MS_MOVE": 8192,
+    "MS_REC": 16384, "MS_PRIVATE": 1 << 18, "MS_SLAVE": 1 << 19, "MS_SHARED": 1 << 20,
+}  # fmt: skip
+_BPF = (
+    "MAP_CREATE", "MAP_LOOKUP_ELEM", "MAP_UPDATE_ELEM", "MAP_DELETE_ELEM", "MAP_GET_NEXT_KEY", "PROG_LOAD", "OBJ_PIN",
+    "OBJ_GET", "PROG_ATTACH", "PROG_DETACH", "PROG_TEST_RUN", "PROG_GET_NEXT_ID", "MAP_GET_NEXT_ID",
+    "PROG_GET_FD_BY_ID", "MAP_GET_FD_BY_ID", "OBJ_GET_INFO_BY_FD", "PROG_QUERY", "RAW_TRACEPOINT_OPEN", "BTF_LOAD",
+)  # fmt: skip
+_NETLINK = {  # (protocol, type): include/uapi/linux/rtnetlink.h, nfnetlink.h, nf_tables.h
+    (0, 16): "RTM_NEWLINK", (0, 17): "RTM_DELLINK", (0, 20): "RTM_NEWADDR", (0, 21): "RTM_DELADDR",
+    (0, 24): "RTM_NEWROUTE", (0, 25): "RTM_DELROUTE", (0, 32): "RTM_NEWRULE", (0, 33): "RTM_DELRULE",
+    (12, 10 << 8 | 0): "NFT_MSG_NEWTABLE", (12, 10 << 8 | 6): "NFT_MSG_NEWRULE", (12, 10 << 8 | 8): "NFT_MSG_DELRULE",
+}  # fmt: skip
+_REQUESTS = {CONSTANTS["TIOCSTI"]: "TIOCSTI", CONSTANTS["TIOCLINUX"]: "TIOCLINUX"}
+_CHANGES = frozenset((
+    "creat", "mknod", "mknodat", "mkdir", "mkdirat", "rmdir", "unlink", "unlinkat", "rename", "renameat", "renameat2",
+    "link", "linkat", "symlink", "symlinkat", "chmod", "fchmod", "fchmodat", "fchmodat2", "truncate", "mount",
+    "umount2", "move_mount",
+))  # fmt: skip
+_OPENS = frozenset(("open", "openat", "openat2", "creat", "open_by_handle_at"))
+_PROCESSES = {"ptrace": "pid", "process_vm_readv": "pid", "process_vm_writev": "pid", "kill": "pid", "tkill": "tid",
+              "tgkill": "tgid", "rt_sigqueueinfo": "pid", "rt_tgsigqueueinfo": "tgid", "pidfd_open": "pid",
+              "kcmp": "pid1"}  # fmt: skip
+_LINK = re.compile(r"(?:^|/)proc/(self|thread-self|\d+)(?:/task/\d+)?/(root|cwd|fd/\d+|map_files/|exe)")
+_OF_PROCESS = re.compile(
+    r"(?:^|/)(\d+)(?:/task/\d+)?/(mem|environ|maps|root|cwd|fd|ns|fdinfo|exe|auxv|syscall|stack)\b"
+)
+_PROC = 0x9FA0
+_NSFS = 0x6E736673
+_NO_MEMBERS: frozenset[str] = frozenset()
+
+
+class Surroundings:
+    """What the answers need of the world beyond the event. Filled in by whoever runs the sensor.
+
+    Attributes:
+        namespaces: Inodes of the host's namespaces, by kind.
+        process: Finds a process by its number on the host.
+        proc: Device number of the host's own procfs; 0 where it is not known.
+        anonymous: Descriptors that name a process (pidfd): who that is, None where it cannot be said.
+    """
+
+    def __init__(self, namespaces: Mapping[str, int], process: Callable[[int], Process | None], proc: int = 0) -> None:
+        """Keep them."""
+        self.namespaces = dict(namespaces)
+        self.process = process
+        self.proc = proc
+
+
+def answers(around: Surroundings) -> dict[Fact[Any], Answer]:
+    """Return how each word of ``model/words/event`` is answered."""
+    return {
+        word.IN_CONTAINER: lambda event: event.contained,
+        word.SYSCALL: lambda event: event.name,
+        word.PATH: _path,
+        word.HOST_PATH: lambda event: (event.file.host_path or None) if event.file else None,
+        word.WRITE: _write,
+        word.FILE_KIND: _file_kind,
+        word.FILE_MODE_SETUID: _sets_setuid,
+        word.FILE_SYSTEM: _file_system,
+        word.FLAGS: _flags,
+        word.SOCKET_FAMILY: _family,
+        word.ADDRESS: lambda event: (event.socket.remote or None) if event.socket else None,
+        word.PORT: lambda event: (event.socket.remote_port or None) if event.socket else None,
+        word.TARGET_OUTSIDE: lambda event: _outside(event, around),
+        word.COMMAND: _command,
+        word.USERMODE_HELPER: _helper,
+        word.EXECUTABLE_IN_CONTAINER: _strange_program,
+    }
+
+
+def _path(event: Event) -> str | None:
+    if event.socket is not None and event.socket.family == "AF_UNIX":
+        return event.socket.remote or None
+    file = event.file
+    if file is None:
+        if event.name in {"mount", "umount2"}:
+            target: str = event.arguments.get("target", "")
+            return target or None
+        return None
+    # What lies outside the root was reached through a link of procfs or an open directory: the way says more.
+    return (file.raw if file.outside and file.raw else file.path) or None
+
+
+def _write(event: Event) -> bool | None:
+    if event.write is not None:
+        return event.write
+    return True if event.name in _CHANGES else None
+
+
+def _file_kind(event: Event) -> str | None:
+    arguments = event.arguments
+    if event.name in {"mknod", "mknodat"}:
+        return {0o060000: "block", 0o020000: "char", 0o010000: "fifo", 0o140000: "socket"}.get(
+            arguments.get("mode", 0) & 0o170000, "regular"
+        )
+    if event.name == "mount":
+        return "block" if str(arguments.get("source", "")).startswith("/dev/") else None
+    if event.name == "fsconfig":
+        source = arguments.get("key") == "source" and str(arguments.get("value", "")).startswith("/dev/")
+        return "block" if source else None
+    return (event.file.kind or None) if event.file else None
+
+
+def _sets_setuid(event: Event) -> bool | None:
+    if event.name not in {"chmod", "fchmod", "fchmodat", "fchmodat2", "open", "openat", "creat", "mknod", "mknodat"}:
+        return None
+    mode = event.arguments.get("mode")
+    return bool(mode & 0o6000) if isinstance(mode, int) and (event.write or event.name not in _OPENS) else None
+
+
+def _file_system(event: Event) -> str | None:
+    if event.name == "mount":
+        kind: str = event.arguments.get("filesystemtype", "")
+        return kind or None
+    if event.name == "fsopen":
+        opened: str = event.arguments.get("fsname", "")
+        return opened or None
+    if event.file is None or not event.file.magic:
+        return None
+    return MAGICS.get(event.file.magic, hex(event.file.magic))
+
+
+def _flags(event: Event) -> frozenset[str]:
+    name, arguments = event.name, event.arguments
+    if name == "mount":
+        return _named(arguments.get("mountflags", 0), _MOUNT_FLAGS)
+    if name in {"unshare", "clone"}:
+        return _named(arguments.get("flags", 0), CLONE_FLAGS)
+    if name == "setns":
+        return _named(arguments.get("nstype", 0) & 0xFFFFFFFF, CLONE_FLAGS)
+    if name == "clone3":
+        return _named(int.from_bytes(arguments.get("data", b"")[:8], "little"), CLONE_FLAGS)
+    return _NO_MEMBERS
+
+
+def _named(number: int, names: Mapping[str, int]) -> frozenset[str]:
+    return frozenset(name for name, bit in names.items() if number & bit)
+
+
+def _family(event: Event) -> str | None:
+    if event.socket is not None and event.socket.family:
+        return event.socket.family
+    domain = event.arguments.get("domain")
+    return family_name(domain) if isinstance(domain, int) else None
+
+
+def _command(event: Event) -> str | None:
+    arguments = event.arguments
+    if event.name == "bpf":
+        number = arguments.get("cmd", -1) & 0xFFFFFFFF
+        return _BPF[number] if number < len(_BPF) else str(number)
+    if event.name == "ioctl":
+        request = arguments.get("request", 0) & 0xFFFFFFFF
+        return _REQUESTS.get(request, hex(request))
+    data = arguments.get("data")
+    if event.socket is not None and event.socket.family == "AF_NETLINK" and isinstance(data, bytes) and len(data) >= 6:
+        kind = int.from_bytes(data[4:6], "little")
+        if event.socket.protocol == 12 and kind == 16 and len(data) >= 22:  # a batch of nftables; the next one counts
+            kind = int.from_bytes(data[24:26], "little") if len(data) >= 26 else kind
+        return _NETLINK.get((event.socket.protocol, kind), str(kind))
+    return None
+
+
+def _helper(event: Event) -> bool | None:
+    """A program that a thread of the kernel starts: kthreadd's children have no executable of their own."""
+    if event.name != "execve" or event.result != 0:
+        return None
+    parent = event.process.parent
+    return (
+        None
+        if parent is None
+        else parent.pid == 2 or (not parent.executable.path and parent.name.startswith("kworker"))
+    )
+
+
+def _strange_program(event: Event) -> bool | None:
+    if event.name != "execve" or event.result != 0 or event.file is None:
+        return None
+    return not event.contained and event.file.magic == 0x794C7630 and not event.process.container
+
+
+def _outside(event: Event, around: Surroundings) -> bool | None:
+    name, process, file = event.name, event.process, event.file
+    if name in _PROCESSES:
+        number = event.arguments.get(_PROCESSES[name])
+        return _process_outside(process, number, around) if isinstance(number, int) else None
+    if name == "setns":
+        if file is None:
+            return None
+        if file.magic == _NSFS:
+            return file.inode not in process.namespaces.values()
+        return True  # a pidfd: its owner's namespaces, and nobody enters his own
+    if name in {"pidfd_send_signal", "pidfd_getfd", "process_madvise"}:
+        return process.namespaces.get("pid") == around.namespaces.get("pid") or None
+    if name in {"shmat", "shmget", "msgget", "semget"}:
+        return process.namespaces.get("ipc") == around.namespaces.get("ipc")
+    if name == "connect":
+        return process.namespaces.get("net") == around.namespaces.get("net")
+    if name in {"mount", "move_mount"}:
+        return None
+    if file is None:
+        return None
+    return _file_outside(event, around)
+
+
+def _file_outside(event: Event, around: Surroundings) -> bool | None:
+    """A file outside: on a mount of another namespace, or in procfs of a process that is not of this container."""
+    file, process = event.file, event.process
+    if file is None:
+        return None
+    own = process.namespaces.get("mnt")
+    if file.resolved and file.outside and file.mount_namespace and own and file.mount_namespace != own:
+        return True
+    link = _LINK.search(file.raw)
+    if link is not None and link[1].isdigit() and not file.resolved:
+        return _process_outside(process, int(link[1]), around)
+    of = _OF_PROCESS.search(file.path if file.magic == _PROC else file.raw if not file.resolved else "")
+    if of is not None:
+        number = int(of[1])
+        if around.proc and file.device == around.proc:
+            return _process_outside(process, number, around, host_number=True)
+        return _process_outside(process, number, around)
+    return False if file.resolved else None
+
+
+def _process_outside(process: Process, number: int, around: Surroundings, *, host_number: bool = False) -> bool | None:
+    """Tell whether a process number means somebody who is not in the actor's container."""
+    if number <= 0:
+        number = -number
+        if number <= 1:  # everybody it may reach, or its own group
+            return None
+    if not host_number and process.namespaces.get("pid") != around.namespaces.get("pid"):
+        return False  # a number of its own pid namespace never means a process beyond it
+    target = around.process(number)
+    if target is None:
+        return None
+    return target.container is not process.container or process.container is None
