@@ -6,9 +6,10 @@ has a way to write these, and receivers drop the record or change it.
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 SURROGATE = re.compile("[\ud800-\udfff]")
@@ -73,3 +74,52 @@ def mapped(value: Any, change: Any) -> Any:
     if isinstance(value, list):
         return [mapped(entry, change) for entry in value]
     return value
+
+
+_dumps = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
+
+
+def json_text(value: Any) -> str:
+    """Write a value as JSON on one line of ASCII, made ``plain`` and ``legible``."""
+    return _dumps(mapped(plain(value), legible))
+
+
+def filled(value: Any) -> Any:
+    """Return an object without its empty entries, at any depth: receivers index every key they get."""
+    if isinstance(value, dict):
+        kept = {key: filled(entry) for key, entry in value.items()}
+        return {key: entry for key, entry in kept.items() if entry is not None and entry not in ("", [], {}, ())}
+    if isinstance(value, list | tuple):
+        return [filled(entry) for entry in value]
+    return value
+
+
+_UNSEEN = "\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
+"""Control characters, the ends of a line that some readers know, and what is not UTF-8."""
+
+
+def escaper(special: str) -> Callable[[str], str]:
+    r"""Make a function that writes text on one line, so that what was meant can be told.
+
+    Args:
+        special: Characters of the format itself; a backslash is put before each, as before the backslash.
+
+    Returns:
+        A function: ``\n``, ``\r`` and ``\t`` for these; ``\x1b`` for another control character of ASCII, ``\xff`` for
+        a byte that is not UTF-8; ``\u0085``, ``\u2028`` and the like for what else ends a line or is not shown.
+    """
+    search = re.compile(f"[\\\\{re.escape(special)}{_UNSEEN}]")
+    return lambda text: search.sub(_written, text)
+
+
+_NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def _written(found: re.Match[str]) -> str:
+    character = found[0]
+    if character in _NAMED:
+        return _NAMED[character]
+    code = ord(character)
+    if code < 0x20 or code == 0x7F:
+        return f"\\x{code:02x}"
+    return _spelled(found) if code > 0x7F else f"\\{character}"
