@@ -43,6 +43,7 @@ class Frames:
         self.messages = []
         self.broken = []
         self.connections = 0
+        self.farewells = 0
         self.close_after = close_after
         self.reads = reads
         self._context = context
@@ -67,7 +68,9 @@ class Frames:
     def _talk(self, plain):
         try:
             plain.settimeout(20)
-            connection = self._context.wrap_socket(plain, server_side=True) if self._context else plain
+            connection = plain
+            if self._context:
+                connection = self._context.wrap_socket(plain, server_side=True, suppress_ragged_eofs=False)
             connection.settimeout(0.1)
         except OSError:
             plain.close()
@@ -88,6 +91,7 @@ class Frames:
             except OSError:
                 return
             if not piece:
+                self.farewells += 1
                 return
             data += piece
             while b" " in data[:11]:

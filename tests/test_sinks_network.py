@@ -34,6 +34,7 @@ def test_messages_arrive_whole_over_tls_whatever_they_hold(papers):
         sink.close()
         assert server.messages == messages
         assert server.connections == 1
+        wait_for(lambda: server.farewells == 1)
         assert not server.broken
 
 

@@ -14,8 +14,11 @@ from alerts_made import PLAIN, alert, alerts
 from holdfast.model.alert import Priority
 from holdfast.model.errors import NotReachable, NotUnderstood, Unsafe, Usage
 from holdfast.reports import alert_json
+from holdfast.sensor.forward import Forwarder
+from holdfast.sensor.sinks.ndjson import Ndjson
 from holdfast.store import database
 from holdfast.store.spool import LONGEST, SMALLEST_QUOTA, Spool
+from receivers import wait_for
 
 
 @pytest.fixture
@@ -379,6 +382,13 @@ def test_a_full_disk_refuses_loses_nothing_and_recovers(tmp_path):
                 spool.append([alert(number + step) for step in range(10)])
             assert len(accepted) > 100
             assert dict(zip(*[iter_of(spool)[part] for part in (0, 1)], strict=True)) == accepted
+            # What was accepted is delivered all the same; only the cursor cannot be kept.
+            sink = Ndjson("one", tmp_path / "out")
+            forwarder = Forwarder(spool, sink)
+            forwarder.start()
+            wait_for(lambda: forwarder.counters()["lag"] == 0)
+            assert forwarder.stop(5)
+            assert len((tmp_path / "out").read_bytes().splitlines()) == len(accepted)
             ballast.unlink()
             numbers = spool.append([alert(-1)])
             assert numbers == range(max(accepted) + 1, max(accepted) + 2)

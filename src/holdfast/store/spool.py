@@ -91,8 +91,8 @@ class Spool:
 
         Args:
             path: The file. Its folder is there and belongs to this user or root alone.
-            quota_bytes: How large the file may grow; see ``quota``. The write-ahead log beside it takes up to 64 MiB
-                more under flood.
+            quota_bytes: How large the file may grow; see ``quota``. The write-ahead log beside it takes as much
+                again under flood, 64 MiB at most.
             node: Host name for records that the spool itself makes; the machine's by default.
             clock: Wall clock, nanoseconds since 1970.
             writing: False reads only, while another process may write.
@@ -312,7 +312,7 @@ class Spool:
                 self._log_bytes = 0
                 try:
                     connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-                    if _size(Path(f"{self.path}-wal")) > _LOG_TOO_LONG:
+                    if _size(Path(f"{self.path}-wal")) > min(_LOG_TOO_LONG, self._quota):
                         # Somebody always reads or writes: hold the writers for once, so that the log can begin anew.
                         with self._writing:
                             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

@@ -128,8 +128,15 @@ class Wire:
         self._expired()
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection, with TLS's farewell where it can be said without waiting.
+
+        Without it a receiver must take what it got for cut off by somebody on the way (RFC 8446, section 6.1).
+        """
         if self.socket is not None:
+            if isinstance(self.socket, ssl.SSLSocket) and not self._late:
+                with suppress(OSError, ValueError):
+                    self.socket.settimeout(0)
+                    self.socket.unwrap()
             with suppress(OSError):
                 self.socket.close()
             self.socket = None
