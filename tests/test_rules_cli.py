@@ -98,6 +98,35 @@ def test_rules_are_listed(folder: Path) -> None:
     ]
 
 
+def test_what_the_kernel_checks_is_told(folder: Path) -> None:
+    text = """
+- rule: Shadow
+  desc: d
+  condition: >
+    (evt.type in (open, openat) and evt.is_open_write = true and fd.name startswith /etc/ and container.id != host
+    and proc.name = sh) or (evt.type = dup and fd.num = 1)
+  output: o
+  priority: info
+"""
+    (folder / "p.yaml").write_text(text)
+    ended = holdfast("rules", "check", "--pushdown", "p.yaml", folder=folder)
+    assert ended.code == 0
+    assert ended.out.splitlines()[:7] == [
+        "Shadow",
+        "  events:      dup",
+        "  pushed down: nothing but the type of event",
+        "  user space:  container.id, evt.is_open_write, fd.name, fd.num, proc.name",
+        "  events:      open, openat",
+        "  pushed down: processes of containers; opened for writing; path /etc/*",
+        "  user space:  fd.num, proc.name",
+    ]
+    (rule,) = json.loads(holdfast("rules", "check", "--pushdown", "--json", "p.yaml", folder=folder).out)["pushdown"]
+    assert [(one["events"], one["scope"], one["paths"]) for one in rule["filters"]] == [
+        (["dup"], "any", None),
+        (["open", "openat"], "container", ["/etc/*"]),
+    ]
+
+
 def test_fields_are_listed(folder: Path) -> None:
     ended = holdfast("rules", "fields", folder=folder)
     assert "proc.aname[ARGUMENT]?  (text)\n" in ended.out

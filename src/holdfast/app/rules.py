@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.model.errors import Error, ExitCode, NotReachable, Usage
+from holdfast.reason.kernel_filter import KernelFilter, kernel_filter
+from holdfast.reason.pushdown import demand
 from holdfast.reports._plain import one_line
 from holdfast.rules.field_table import Row, rows
+from holdfast.rules.fields import field
 from holdfast.rules.problems import Problem
 from holdfast.rules.ruleset import Loaded, Rule, fields_asked, load
 from holdfast.rules.spelling import fields_in, operators_in, spelled
@@ -27,12 +30,14 @@ class Wanted:
         files: Rules files, or folders with some, in the order in which later ones change earlier ones.
         expand: Names of rules to print with everything written out.
         listing: List the rules.
+        pushdown: Say for each rule what the kernel can check and what is judged outside it.
         as_json: JSON instead of text.
     """
 
     files: tuple[str, ...]
     expand: tuple[str, ...] = ()
     listing: bool = False
+    pushdown: bool = False
     as_json: bool = False
 
 
@@ -53,9 +58,11 @@ def tell(wanted: Wanted, write: Callable[[bytes], None]) -> ExitCode:
             raise Usage(f"there is no rule {one_line(name)!r}", ", ".join(wanted.files), "holdfast rules list FILE")
     chosen = [rules[name] for name in wanted.expand if name in rules]
     if wanted.as_json:
-        write((json.dumps(_record(loaded, chosen, listing=wanted.listing), indent=2) + "\n").encode())
+        write((json.dumps(_record(loaded, chosen, wanted), indent=2) + "\n").encode())
     else:
         lines = [line for rule in chosen for line in (*_expanded(rule), "")]
+        if wanted.pushdown:
+            lines += [line for rule in loaded.rules for line in _pushed(rule)]
         if wanted.listing:
             lines += [_listed(rule) for rule in loaded.rules]
         lines += [_problem(problem) for problem in loaded.problems if not (wanted.listing and problem.warning)]
@@ -177,10 +184,60 @@ def _expanded(rule: Rule) -> list[str]:
     return [one_line(line, 0) for line in lines]
 
 
+# --- what the kernel can check ---------------------------------------------------------------------------------------
+
+
+def filters(rule: Rule) -> list[tuple[list[str], KernelFilter]]:
+    """Return what of a rule a kernel program can check, with the types of events for which it is the same.
+
+    A rule that names no type has one filter for all types, under ``*``.
+    """
+    found: dict[KernelFilter, list[str]] = {}
+    for name in sorted(rule.events.names) if not rule.events.others else ["*"]:
+        made = kernel_filter(demand(rule.condition, field("evt.type"), name), name)
+        if not made.never:
+            found.setdefault(made, []).append(name)
+    return [(names, made) for made, names in found.items()]
+
+
+def _judged_outside(rule: Rule, checked: KernelFilter) -> list[str]:
+    return sorted({one.name for one in fields_asked(rule.condition)} - checked.facts - {"evt.type", "evt.num"})
+
+
+def _pushed(rule: Rule) -> list[str]:
+    lines = [f"{rule.name}{'' if rule.definition.enabled else ' [disabled]'}"]
+    for names, made in filters(rule):
+        lines.append(f"  events:      {', '.join(names) if names != ['*'] else 'all'}")
+        lines.append(f"  pushed down: {'; '.join(made.told()) or 'nothing but the type of event'}")
+        lines.append(f"  user space:  {', '.join(_judged_outside(rule, made)) or 'nothing'}")
+    return [one_line(line, 0) for line in lines]
+
+
+def _pushed_record(rule: Rule) -> dict[str, Any]:
+    return {
+        "rule": rule.name,
+        "enabled": rule.definition.enabled,
+        "filters": [
+            {
+                "events": names,
+                "scope": made.scope.name.lower(),
+                "reads": made.reads,
+                "writes": made.writes,
+                "paths": None if made.paths is None else sorted(str(pattern) for pattern in made.paths),
+                "families": None if made.families is None else sorted(made.families),
+                "ports": None if made.ports is None else sorted(made.ports),
+                "result": made.result.name.lower(),
+                "user_space": _judged_outside(rule, made),
+            }
+            for names, made in filters(rule)
+        ],
+    }
+
+
 # --- JSON -----------------------------------------------------------------------------------------------------------
 
 
-def _record(loaded: Loaded, chosen: list[Rule], *, listing: bool) -> dict[str, Any]:
+def _record(loaded: Loaded, chosen: list[Rule], wanted: Wanted) -> dict[str, Any]:
     record: dict[str, Any] = {
         "rules": len(loaded.rules),
         "enabled": sum(rule.definition.enabled for rule in loaded.rules),
@@ -202,8 +259,10 @@ def _record(loaded: Loaded, chosen: list[Rule], *, listing: bool) -> dict[str, A
             for problem in loaded.problems
         ],
     }
-    if listing:
+    if wanted.listing:
         record["list"] = [_rule_record(rule) for rule in loaded.rules]
+    if wanted.pushdown:
+        record["pushdown"] = [_pushed_record(rule) for rule in loaded.rules]
     if chosen:
         record["expanded"] = [_rule_record(rule) | _expanded_record(rule) for rule in chosen]
     return record

@@ -15,6 +15,7 @@ examples:
   holdfast rules check falco_rules.yaml mine.yaml            is everything in them understood?
   holdfast rules check --expand 'Terminal shell in container' falco_rules.yaml
                                                              one rule, its lists and macros written out
+  holdfast rules check --pushdown falco_rules.yaml           what of each rule the kernel can check
   holdfast rules list falco_rules.yaml                       every rule with its priority and events
   holdfast rules fields                                      every field that a condition may ask
 
@@ -29,6 +30,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, title="actions")
     check = actions.add_parser("check", help="print errors and warnings", description="Print errors and warnings.")
     check.add_argument("--expand", action="append", default=[], metavar="RULE", help="print this rule; repeatable")
+    check.add_argument("--pushdown", action="store_true", help="say what the kernel checks of each rule")
     listing = actions.add_parser("list", help="list the rules", description="List the rules with their events.")
     for action in (check, listing):
         action.add_argument("files", nargs="+", metavar="FILE", help="rules file, or a folder with some; order counts")
@@ -51,6 +53,7 @@ def run(options: argparse.Namespace) -> int:
         tuple(options.files),
         tuple(getattr(options, "expand", ())),
         listing=options.action == "list",
+        pushdown=getattr(options, "pushdown", False),
         as_json=options.json,
     )
     return rules.tell(wanted, write(options.output))
