@@ -81,6 +81,8 @@ def test_a_second_writer_is_refused_and_a_reader_is_not(path):
         with Spool.open(path, writing=False) as reader:
             spool.append([alert(1)])
             assert ids(reader.after(0, 9)) == [alert(1).id]
+            with pytest.raises(Usage):
+                reader.append([alert(9)])
         spool.append([alert(2)])
     with Spool.open(path) as spool:
         assert spool.append([alert(3)]) == range(3, 4)
@@ -327,6 +329,10 @@ def test_a_folder_that_others_write_is_refused_and_a_missing_one_named(path, tmp
         Spool.open(tmp_path / "no" / "spool.db")
     with pytest.raises(NotReachable):
         Spool.open(tmp_path / "none.db", writing=False)
+    (tmp_path / "empty.db").touch()
+    with pytest.raises(Unsafe, match="empty"):
+        Spool.open(tmp_path / "empty.db", writing=False)
+    assert (tmp_path / "empty.db").stat().st_size == 0
 
 
 def test_a_reader_waits_for_the_next_record(path):

@@ -57,7 +57,7 @@ def told(error: sqlite3.Error, path: Path) -> Error:
         )
     if primary in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
         return NotUnderstood(
-            "the spool is damaged", where, "keep the file as evidence: have it moved aside, and a new one is begun"
+            "the spool is damaged", where, "keep it as evidence, and let a new one begin: holdfast alerts aside FILE"
         )
     if primary in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}:
         return NotPermitted("the spool cannot be written", where, "run as the user that owns it")
@@ -125,12 +125,13 @@ def prepared(path: Path) -> None:
         raise Unsafe("the spool is not ours alone", str(path), "look who put it there and remove it")
 
 
-def established(connection: sqlite3.Connection, path: Path) -> str:
+def established(connection: sqlite3.Connection, path: Path, *, make: bool) -> str:
     """Make the tables where the file is new, and refuse it where it is not a spool of this version.
 
     Args:
         connection: A connection that may write.
         path: The file, for the error.
+        make: Whether a new file becomes a spool; otherwise it is refused.
 
     Returns:
         The stream's name.
@@ -151,6 +152,8 @@ def established(connection: sqlite3.Connection, path: Path) -> str:
             str(path),
             "use the version of Holdfast that wrote it, or name another file",
         )
+    if not version and not make:
+        raise Unsafe("this is an empty file, no spool", str(path), "name the spool that holdfast watch was given")
     if not version:
         # Before the first table: they decide how the file is laid out. It can shrink when the quota does.
         connection.execute("PRAGMA page_size=8192")
@@ -170,7 +173,8 @@ def established(connection: sqlite3.Connection, path: Path) -> str:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
-    connection.execute("PRAGMA journal_mode=WAL")
+    if make:
+        connection.execute("PRAGMA journal_mode=WAL")
     return str(connection.execute("SELECT stream FROM head").fetchone()[0])
 
 

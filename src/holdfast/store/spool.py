@@ -66,7 +66,7 @@ class Spool:
         self._pass_on = threading.Event()
         self._write = database.connected(path, durable=True)
         try:
-            self.stream = database.established(self._write, path)
+            self.stream = database.established(self._write, path, make=lock >= 0)
             self._last, self._hash = database.last(self._write, self.stream)
             self._light = database.connected(path, durable=False)
         except BaseException:
@@ -95,7 +95,8 @@ class Spool:
                 again under flood, 64 MiB at most.
             node: Host name for records that the spool itself makes; the machine's by default.
             clock: Wall clock, nanoseconds since 1970.
-            writing: False reads only, while another process may write.
+            writing: False reads only, while another process may write: what it adds is seen by ``after``, not by
+                ``newest`` and ``wait``.
 
         Raises:
             Usage: The quota is too small to work with.
@@ -141,6 +142,8 @@ class Spool:
             NotUnderstood: The file is damaged.
             Usage: The quota leaves no room for these alerts.
         """
+        if self._lock < 0:
+            raise Usage("this spool was opened for reading", str(self.path))
         bodies = [(alert.priority.value, _body(alert)) for alert in alerts]
         if not bodies:
             return range(self._last + 1, self._last + 1)
