@@ -43,6 +43,10 @@ class Atom(Expr):
 
     def __str__(self) -> str:
         """``container.user_id is 0``."""
+        if self.op in {Op.ONE_OF, Op.NONE_OF} and isinstance(self.value, tuple):
+            if not self.value:
+                return f"{self.fact.name} is {'not ' if self.op is Op.ONE_OF else ''}known"
+            return f"{self.fact.name} {self.op.value} {', '.join(spelled(one) for one in self.value)}"
         return f"{self.fact.name} {self.op.value} {spelled(self.value)}"
 
 
