@@ -668,12 +668,9 @@ def test_a_container_of_plain_runc_has_its_name(tmp_path: Path) -> None:
     told["process"].update(args=["/bin/sleep", "600"], terminal=False)
     (tmp_path / "config.json").write_text(json.dumps(told))
     name = f"{PREFIX}-plain"
-    made = subprocess.run(
-        ["runc", "run", "--detach", name], cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL, timeout=30, check=False,
-    )  # fmt: skip
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     try:
-        assert made.returncode == 0
+        subprocess.run(["runc", "run", "--detach", name], cwd=tmp_path, timeout=30, check=True, **quiet)
         pid = json.loads(subprocess.run(["runc", "state", name], capture_output=True, check=True).stdout)["pid"]
         with Machine(Bundles()) as machine:
             end = time.monotonic() + 10

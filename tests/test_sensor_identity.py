@@ -1,0 +1,206 @@
+"""Who acted, told by the kernel's own records: real containers, real escapes, real look-alikes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from collect_box import IMAGE, PREFIX, container, docker, first_pid, image, started
+from holdfast.model.event import Event
+from holdfast.sensor.answers import Answers
+from holdfast.sensor.containers import Departure
+from holdfast.sensor.engines.docker import Docker
+from holdfast.sensor.engines.registry import Registry
+from holdfast.sensor.processes import ancestors
+from holdfast.sensor.watching import Sensor
+
+pytestmark = [pytest.mark.root, pytest.mark.engine]
+
+GROUPS = Path("/sys/fs/cgroup")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with image(tmp_path_factory.mktemp("box")):
+        yield
+
+
+class Watch:
+    """A sensor and an engine, fed until something was seen."""
+
+    def __init__(self) -> None:
+        self.registry = Registry([Docker()])
+        self.sensor = Sensor({})
+        self.sensor.containers.wanted = self.registry.wanted
+        self.seen: list[Event] = []
+
+    def __enter__(self) -> Self:
+        self.registry.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.registry.stop()
+        self.sensor.close()
+
+    def round(self) -> None:
+        for event in self.sensor.events(20):
+            news = self.registry.news()
+            if news:
+                self.sensor.containers.learned(news, self.sensor.processes.alive.values())
+            if event.name == "execve":
+                event.arguments = {**event.arguments, "line": Answers().table["proc.cmdline"](event)}
+                self.seen.append(event)
+
+    def until(self, wanted: Callable[[Event], bool]) -> Event:
+        end = time.monotonic() + 20
+        while True:
+            for event in self.seen:
+                if wanted(event):
+                    return event
+            assert time.monotonic() < end, [event.arguments["line"] for event in self.seen]
+            self.round()
+
+
+def line(text: str) -> Callable[[Event], bool]:
+    return lambda event: event.arguments["line"] == text
+
+
+def test_twenty_containers_of_fifty_milliseconds_are_named_when_their_program_starts() -> None:
+    with Watch() as watch:
+        for number in range(20):
+            name = f"{PREFIX}-brief-{number}"
+            identity = docker("create", "--name", name, "--network=none", IMAGE, "/bin/sleep", f"0.05{number:02}")
+            try:
+                docker("start", "-a", identity)
+            finally:
+                docker("rm", "-f", identity, check=False)
+            event = watch.until(line(f"sleep 0.05{number:02}"))
+            one = event.process.container
+            assert one is not None
+            assert one.id == identity
+            assert watch.registry.resolve(one)
+            assert (one.name, one.image) == (name, IMAGE)
+            assert not watch.sensor.containers.starting(event.process)
+            assert watch.sensor.containers.left(event.process) == ()
+            host = [step.name for step in ancestors(event.process) if step.container is None]
+            assert "containerd-shim" in host
+
+
+def test_what_is_executed_in_a_container_belongs_to_it_though_its_parent_does_not() -> None:
+    with container("--network=none", name="joined") as identity, Watch() as watch:
+        docker("exec", identity, "/bin/sleep", "0.0123")
+        event = watch.until(line("sleep 0.0123"))
+        assert event.process.container is not None
+        assert event.process.container.id == identity
+        assert watch.sensor.containers.left(event.process) == ()
+
+
+@pytest.mark.parametrize("options", [(), ("--pid=host",)], ids=["plain", "host-pid"])
+def test_a_child_of_what_is_executed_belongs_too(options: tuple[str, ...]) -> None:
+    with container("--network=none", *options, name="stays") as identity, Watch() as watch:
+        docker("exec", identity, "/bin/sh", "-c", "/bin/sleep 0.0234; true")
+        event = watch.until(line("sleep 0.0234"))
+        assert event.process.container is not None
+        assert event.process.container.id == identity
+
+
+def test_who_enters_the_hosts_mounts_stays_its_containers() -> None:
+    powers = ("--network=none", "--pid=host", "--cap-add=SYS_ADMIN", "--cap-add=SYS_PTRACE", "--cap-add=SYS_CHROOT")
+    with started("sleep", "1000") as guide, container(*powers, name="enters") as identity, Watch() as watch:
+        way = ("/bin/busybox", "nsenter", "-t", str(guide), "-m", "-u", "/bin/sleep", "0.0345")
+        docker("exec", identity, *way)
+        event = watch.until(line("sleep 0.0345"))
+        assert event.process.namespaces["mnt"] == watch.sensor.namespaces["mnt"]
+        assert event.process.container is not None
+        assert event.process.container.id == identity
+        left = watch.sensor.containers.left(event.process)
+        assert Departure("mnt", "host") in left
+        assert Departure("uts", "host") in left
+
+
+def hierarchies() -> list[Path]:
+    if (GROUPS / "cgroup.procs").exists():
+        return [GROUPS]
+    return [one for one in GROUPS.iterdir() if (one / "cgroup.procs").exists()]
+
+
+def test_who_moves_to_the_root_groups_stays_its_containers() -> None:
+    loop = "while true; do /bin/sleep 0.0456; done"
+    with container("--network=none", name="moves", command=("/bin/sh", "-c", loop)) as identity, Watch() as watch:
+        pid = first_pid(identity)
+        for folder in hierarchies():
+            (folder / "cgroup.procs").write_text(f"{pid}\n")
+        moved = Path(f"/proc/{pid}/cgroup").read_text()
+        assert identity not in moved
+        began = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        event = watch.until(lambda one: line("sleep 0.0456")(one) and one.process.start_ns > began)
+        assert event.process.container is not None
+        assert event.process.container.id == identity
+
+
+@contextmanager
+def look_alike(identity: str) -> Iterator[list[Path]]:
+    made: list[Path] = []
+    try:
+        for folder in hierarchies():
+            if folder.name == "cpuset":  # a new group there has no processors yet
+                continue
+            for one in (folder / "docker", folder / "docker" / identity):
+                if not one.exists():
+                    one.mkdir()
+                    made.append(one)
+        yield [one for one in made if one.name == identity]
+    finally:
+        for one in reversed(made):
+            for _ in range(50):
+                try:
+                    one.rmdir()
+                    break
+                except OSError:
+                    time.sleep(0.02)
+
+
+def test_a_process_of_the_host_in_a_group_that_is_named_like_a_container_is_the_hosts() -> None:
+    identity = "ef" * 32
+    with Watch() as watch, look_alike(identity) as groups:
+        moves = "".join(f"echo $$ > {group}/cgroup.procs; " for group in groups)
+        subprocess.run(["sh", "-c", f"{moves} exec sleep 0.0567"], check=True, timeout=20)
+        event = watch.until(line("sleep 0.0567"))
+        assert event.process.container is None
+        assert Answers().table["container.id"](event) == "host"
+
+
+def test_sandboxes_and_services_of_the_host_are_the_hosts() -> None:
+    with Watch() as watch:
+        for number, words in enumerate(
+            (["--mount"], ["--mount", "--pid", "--fork"], ["--user", "--pid", "--net", "--fork"], ["--mount", "--net"])
+        ):
+            subprocess.run(["unshare", *words, "sleep", f"0.067{number}"], check=True, timeout=20)
+            event = watch.until(line(f"sleep 0.067{number}"))
+            assert event.process.container is None, words
+            assert event.process.namespaces != watch.sensor.namespaces
+
+
+def test_the_answers_about_a_real_exec(tmp_path: Path) -> None:
+    with Watch() as watch:
+        subprocess.run(["sleep", "0.0789"], check=True, cwd=tmp_path, env={"HELD": "fast", "PATH": os.environ["PATH"]})
+        event = watch.until(line("sleep 0.0789"))
+        answer = Answers().table
+        program = Path(os.path.realpath("/usr/bin/sleep"))
+        wanted = {
+            "proc.name": "sleep", "proc.args": "0.0789", "proc.exe": "sleep", "proc.exepath": str(program),
+            "proc.cwd": f"{tmp_path}/", "proc.ppid": os.getpid(), "proc.exe_ino": program.stat().st_ino,
+            "user.uid": os.geteuid(), "user.name": "root", "container.id": "host", "evt.res": "SUCCESS",
+            "evt.type": "execve", "proc.pname": Path("/proc/self/comm").read_text().strip(), "proc.tty": 0,
+            "proc.is_exe_from_memfd": False,
+        }  # fmt: skip
+        assert {name: answer[name](event) for name in wanted} == wanted
+        assert set(answer["proc.env"](event).split()) == {"HELD=fast", f"PATH={os.environ['PATH']}"}
+        assert abs(answer["proc.pid.ts"](event) - time.time_ns()) < 60_000_000_000
