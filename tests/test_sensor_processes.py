@@ -133,6 +133,24 @@ def test_churn_keeps_the_table_small() -> None:
     assert processes.dropped == 0
 
 
+def test_environments_of_the_ended_do_not_fill_the_memory() -> None:
+    processes = table()
+    processes.seen(1, 1, 1, {"name": "init", "namespaces": {"mnt": 1}})
+    tracemalloc.start()
+    for number in range(6_000):
+        at = 10 + number * 1_000
+        values = {"environment": (f"{number}" + "x" * 4_000,), "namespaces": {"mnt": 1}}
+        processes.executed(processes.forked(1, 100 + number, at, {"namespaces": {"mnt": 1}}).pid, at, at + 1, values)
+        processes.exited(100 + number, at, at + 2)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(processes.ended) == 6_000
+    assert held < 16_000_000
+    last = processes.ended[6_099, 10 + 5_999 * 1_000]
+    assert last.environment, "who ended just now is still asked"
+    assert last.namespaces is processes.alive[1].namespaces
+
+
 def test_living_ones_are_dropped_and_counted_when_there_are_too_many() -> None:
     processes = table(most=160)
     for number in range(400):

@@ -6,6 +6,7 @@ process that ended is kept for a while: records of another ring may still name i
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from heapq import nsmallest
@@ -19,6 +20,8 @@ KEPT_NS = 60_000_000_000
 """How long a process that ended stays, in nanoseconds: longer than a ring can lag behind."""
 ENDED = 16_384
 """Most processes that ended and are kept. At 1,000 short processes a second that is 16 s."""
+WHOLE = 1024
+"""How many of those that ended last keep their environment; kilobytes each, and asked for at the exec."""
 GENERATIONS = 32
 """Longest ancestry that is kept. A chain of processes that each start the next and end would grow for ever."""
 EARLIER = 4
@@ -92,6 +95,7 @@ class Processes:
         self.alive: dict[int, Life] = {}
         self.ended: dict[tuple[int, int], Life] = {}
         self.dropped = 0
+        self._whole: deque[Life] = deque()
         self._most = most
         self._most_ended = ended
         self._kept_ns = kept_ns
@@ -280,6 +284,9 @@ class Processes:
         life.ended_ns = at_ns
         life.earlier = ()
         self.ended[life.pid, life.start_ns] = life
+        self._whole.append(life)
+        if len(self._whole) > WHOLE:
+            self._whole.popleft().environment = ()
         self._left(life)
 
     def _linked(self, parent: Life | None) -> Life | None:
@@ -302,7 +309,6 @@ class Processes:
             if not crowded and now_ns - oldest.ended_ns <= self._kept_ns:
                 break
             del ended[oldest.pid, oldest.start_ns]
-            oldest.environment = ()  # its children may hold it for long
         if len(self.alive) > self._most:  # many at once, so that the search is not made for each new process
             many = max(1, self._most // 16) + len(self.alive) - self._most - 1
             for life in nsmallest(many, self.alive.values(), key=_refreshed):
@@ -346,6 +352,8 @@ def _write(life: Life, values: Values | None) -> None:
         for name, value in values.items():
             if name not in _NAMES:
                 raise KeyError(name)
+            if name == "namespaces" and value == life.namespaces:
+                continue  # most processes share their parent's; one table of numbers serves them all
             setattr(life, name, value)
 
 
