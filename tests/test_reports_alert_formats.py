@@ -301,3 +301,21 @@ def test_falco_has_its_keys_and_scalars(alert, stamp):
     assert payload["rule"] == legible(alert.rule)
     if stamp is not None:
         assert payload["output_fields"]["holdfast.sequence"] == stamp.sequence
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+@pytest.mark.parametrize("origin", Origin)
+@pytest.mark.parametrize("succeeded", [True, False, None])
+def test_ecs_says_what_was_done(verdict, origin, succeeded):
+    document = json.loads(alert_ecs.render(replace(PLAIN, verdict=verdict, origin=origin, succeeded=succeeded), STAMP))
+    check_ecs(document)
+    assert document["event"]["kind"] == ("event" if origin is Origin.SENSOR else "alert")
+
+
+@given(alerts)
+def test_only_what_is_empty_is_left_out(alert):
+    from holdfast.reports._alert_text import filled
+
+    left = filled({"n": 0, "f": False, "e": "", "l": [], "d": {"x": ""}, "none": None, "deep": [{"a": ""}], "z": 0.0})
+    assert left == {"n": 0, "f": False, "deep": [{}], "z": 0.0}
+    assert json.loads(alert_ocsf.render(alert))["is_alert"] in {True, False}

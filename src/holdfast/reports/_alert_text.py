@@ -81,14 +81,23 @@ _dumps = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", "
 
 def json_text(value: Any) -> str:
     """Write a value as JSON on one line of ASCII, made ``plain`` and ``legible``."""
-    return _dumps(mapped(plain(value), legible))
+    try:
+        text = _dumps(value)
+    except (TypeError, ValueError):
+        text = _dumps(value := plain(value))
+    # Most alerts hold nothing odd, and walking through every string of each would cost more than all the rest.
+    return _dumps(mapped(plain(value), legible)) if "\\ud" in text else text
 
 
 def filled(value: Any) -> Any:
     """Return an object without its empty entries, at any depth: receivers index every key they get."""
     if isinstance(value, dict):
-        kept = {key: filled(entry) for key, entry in value.items()}
-        return {key: entry for key, entry in kept.items() if entry is not None and entry not in ("", [], {}, ())}
+        kept = {}
+        for key, entry in value.items():
+            full = filled(entry) if isinstance(entry, dict | list | tuple) else entry
+            if full or full == 0:  # a number or "no" says something
+                kept[key] = full
+        return kept
     if isinstance(value, list | tuple):
         return [filled(entry) for entry in value]
     return value

@@ -95,9 +95,11 @@ def render(alert: Alert, stamp: Stamp | None = None) -> bytes:
 
 
 def _type(alert: Alert) -> str:
+    if alert.origin is Origin.SENSOR:
+        return "info"
     if alert.verdict is Verdict.ALERTED and alert.succeeded is False:
         return "denied"
-    return "info" if alert.origin is Origin.SENSOR else _TYPE.get(alert.verdict, "info")
+    return _TYPE.get(alert.verdict, "info")
 
 
 def _threat(alert: Alert) -> dict[str, Any]:
