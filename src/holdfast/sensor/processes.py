@@ -95,7 +95,7 @@ class Processes:
         self.alive: dict[int, Life] = {}
         self.ended: dict[tuple[int, int], Life] = {}
         self.dropped = 0
-        self._whole: deque[Life] = deque()
+        self._whole: deque[tuple[int, int]] = deque()
         self._most = most
         self._most_ended = ended
         self._kept_ns = kept_ns
@@ -114,10 +114,7 @@ class Processes:
         parent = self.alive.get(parent_pid)
         known = self.alive.get(pid)
         if known is not None and same_life(known.start_ns, start_ns):  # its own record overtook that of the fork
-            if known.parent is None and parent is not known:
-                known.parent = self._linked(parent)
-                if known.container is None and parent is not None:
-                    known.container = parent.container
+            self._adopted(known, parent)
             return self._refresh(known, start_ns, values, start_ns)
         self._replaced(pid, start_ns)
         if parent is None:
@@ -205,16 +202,13 @@ class Processes:
         parent = self.alive.get(parent_pid)
         if known is not None and same_life(known.start_ns, life.start_ns):
             _fill(known, life)
-            if known.parent is None and parent is not known:
-                known.parent = self._linked(parent)
+            self._adopted(known, parent)
             self._placed(known)
             return known
         if known is not None and known.start_ns > life.start_ns:
             return known
         self._replaced(life.pid, life.start_ns)
-        if parent is not None and parent is not life and parent.start_ns <= life.start_ns:
-            life.parent = self._linked(parent)
-            life.container = life.container or parent.container
+        self._adopted(life, parent)
         self.alive[life.pid] = life
         self._placed(life)
         self._bound(life.refreshed_ns)
@@ -284,10 +278,25 @@ class Processes:
         life.ended_ns = at_ns
         life.earlier = ()
         self.ended[life.pid, life.start_ns] = life
-        self._whole.append(life)
+        self._whole.append((life.pid, life.start_ns))
         if len(self._whole) > WHOLE:
-            self._whole.popleft().environment = ()
+            older = self.ended.get(self._whole.popleft())
+            if older is not None:
+                older.environment = ()
         self._left(life)
+
+    def _adopted(self, child: Life, parent: Life | None) -> None:
+        """Give a child that has none its parent, and its container; nobody becomes his own ancestor."""
+        if child.parent is not None or parent is None or parent is child:
+            return
+        if parent.start_ns >= child.start_ns + TICK_NS:  # that number is another's by now
+            return
+        if any(one is child for one in ancestors(parent)):
+            return
+        child.parent = self._linked(parent)
+        if child.container is None and parent.container is not None:
+            child.container = parent.container
+            self._placed(child)
 
     def _linked(self, parent: Life | None) -> Life | None:
         """Return a parent whose own ancestry is short enough for one more generation."""
@@ -309,6 +318,7 @@ class Processes:
             if not crowded and now_ns - oldest.ended_ns <= self._kept_ns:
                 break
             del ended[oldest.pid, oldest.start_ns]
+            oldest.environment = ()  # its children may hold it for long
         if len(self.alive) > self._most:  # many at once, so that the search is not made for each new process
             many = max(1, self._most // 16) + len(self.alive) - self._most - 1
             for life in nsmallest(many, self.alive.values(), key=_refreshed):
