@@ -184,4 +184,6 @@ def test_a_hostile_file_forges_no_line_and_crashes_nothing(data: bytes, what: st
 def test_the_stock_files_are_fine() -> None:
     ended = holdfast("rules", "check", *NAMES, folder=FOLDER)
     assert ended.code == 0
-    assert ended.out == "93 rules, 81 enabled; 315 macros, 118 lists; 0 errors, 0 warnings\n"
+    assert ended.out.splitlines()[-1].startswith("93 rules, 81 enabled; 315 macros, 118 lists; 0 errors, ")
+    warnings = ended.out.splitlines()[:-1]
+    assert all("the sensor never answers fd." in line for line in warnings), "names of domains are not looked up"

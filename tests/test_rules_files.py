@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from holdfast.model.alert import Priority
 from holdfast.rules.ruleset import Loaded, load
 from holdfast.rules.spelling import spelled
+from holdfast.rules.written import substituted
 
 RULE = """
 - rule: R
@@ -146,10 +147,16 @@ def test_macros_that_double_each_other_are_refused_in_time() -> None:
     text = "- {macro: m0, condition: fd.num = 1}\n"
     text += "".join(f"- {{macro: m{n}, condition: m{n - 1} and (fd.num = 2 or m{n - 1})}}\n" for n in range(1, 60))
     found = loaded(text + rule("m59"))
-    assert "more than 200000 comparisons" in first(found)
+    assert "more than 50000 comparisons" in first(found)
     backwards = "".join(f"- {{macro: m{n}, condition: fd.num = 1}}\n" for n in range(60))
     backwards += "".join(f"- {{macro: m{n}, condition: m{n + 1} or m{n + 2}}}\n" for n in range(58))
     assert loaded(backwards + rule("m0")).errors
+
+
+def test_lists_that_double_each_other_are_refused_in_time() -> None:
+    text = "".join(f"- {{list: l{n}, items: [l{n + 1}, l{n + 1} ]}}\n" for n in range(100, 160))
+    found = loaded(text + rule("proc.name in (l100)"))
+    assert "longer than 1000000 characters" in first(found)
 
 
 def test_a_chain_of_macros_that_is_too_deep_is_refused() -> None:
@@ -158,6 +165,43 @@ def test_a_chain_of_macros_that_is_too_deep_is_refused() -> None:
     found = loaded(text + rule("m399") + rule("m40").replace("rule: R", "rule: S"))
     assert "nested deeper than" in first(found)
     assert [one.name for one in found.rules] == ["S"]
+
+
+def substituted_slowly(text: str, name: str, items: list[str]) -> str:
+    """The substitution of one list step by step, as Falco's loop does it."""
+    blanks, delimiters = " \t\n\r", " \t\n\r(),="
+    start = text.find(name)
+    while start >= 0:
+        end = start + len(name)
+        if (start == 0 or text[start - 1] in delimiters) and (end >= len(text) or text[end] in delimiters):
+            while start > 0 and text[start - 1] in blanks:
+                start -= 1
+            while end < len(text) and text[end] in blanks:
+                end += 1
+            written = ", ".join(items)
+            if not written and start > 0 and text[start - 1] == ",":
+                start -= 1
+            elif not written and end < len(text) and text[end] == ",":
+                end += 1
+            text = (f"{text[:start]} " if start > 0 else "") + f"{written} {text[end:]}"
+            start += len(written) + 1
+        start = text.find(name, start + 1)
+    return text
+
+
+@given(
+    st.lists(st.sampled_from(["l", "l", "ll", " ", ",", "(", ")", "x", "\n", "=", ", "]), max_size=12).map("".join),
+    st.lists(st.sampled_from(["a", "bc", "d e"]), max_size=2),
+)
+@settings(max_examples=500)
+def test_a_list_is_written_out_as_falco_does_it(text: str, items: list[str]) -> None:
+    made = substituted(text, {"l": items}, tracked=True)
+    assert made.text == substituted_slowly(text, "l", items)
+    assert made.text == substituted(text, {"l": items}).text
+    assert made.origins is not None
+    assert len(made.origins) == len(made.text)
+    assert all(0 <= origin < max(len(text), 1) for origin in made.origins)
+    assert bool(made.used) is (made.text != text or substituted_slowly(text, "l", ["q"]) != text)
 
 
 # --- rules ----------------------------------------------------------------------------------------------------------

@@ -68,6 +68,13 @@ def test_the_types_of_events_that_are_wanted() -> None:
     assert len(Ruleset(rules("fd.num = 1")).wanted()) > 400
 
 
+def test_rules_can_be_compiled_before_the_first_event() -> None:
+    found = Ruleset(rules("evt.type in (open, dup) and fd.num = 1"))
+    found.prepare()
+    assert names(found.judge(Asked("dup", fd__num=1))) == ["R0"]
+    assert names(found.judge(Asked("close", fd__num=1))) == []
+
+
 def test_a_field_is_asked_once_and_only_where_it_is_needed() -> None:
     found = Ruleset(
         rules(

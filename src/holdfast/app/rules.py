@@ -13,10 +13,11 @@ from holdfast.reason.kernel_filter import KernelFilter, kernel_filter
 from holdfast.reason.pushdown import demand
 from holdfast.reports._plain import one_line
 from holdfast.rules.field_table import Row, rows
-from holdfast.rules.fields import field
+from holdfast.rules.fields import Field, field
 from holdfast.rules.problems import Problem
 from holdfast.rules.ruleset import Loaded, Rule, fields_asked, load
 from holdfast.rules.spelling import fields_in, operators_in, spelled
+from holdfast.sensor.answers import answer_for
 
 LARGEST = 16 * 1024 * 1024
 """Largest rules file, bytes; the stock files have 100,000."""
@@ -51,7 +52,7 @@ def tell(wanted: Wanted, write: Callable[[bytes], None]) -> ExitCode:
         NotReachable: A file is not there or cannot be read.
         Usage: There is no rule of a name to expand.
     """
-    loaded = load(texts(wanted.files))
+    loaded = load(texts(wanted.files), _answered)
     rules = {rule.name: rule for rule in loaded.rules}
     for name in wanted.expand:
         if name not in loaded.definitions.rules:
@@ -68,6 +69,10 @@ def tell(wanted: Wanted, write: Callable[[bytes], None]) -> ExitCode:
         lines += [_problem(problem) for problem in loaded.problems if not (wanted.listing and problem.warning)]
         write("".join(f"{line}\n" for line in (*lines, _summary(loaded))).encode("utf-8", "backslashreplace"))
     return ExitCode.NOT_UNDERSTOOD if loaded.errors else ExitCode.CLEAN
+
+
+def _answered(one: Field) -> bool:
+    return answer_for(one.name) is not None
 
 
 def texts(paths: Iterable[str]) -> list[tuple[str, str]]:

@@ -19,9 +19,9 @@ from holdfast.rules.exceptions import quoted_item
 from holdfast.rules.nodes import And, Condition, Name, Not, Or
 from holdfast.rules.problems import Place, Problem, Wrong
 from holdfast.rules.spelling import leaves
-from holdfast.rules.written import Written, substituted
+from holdfast.rules.written import LONGEST, TooLong, Written, substituted
 
-SIZE = 200_000
+SIZE = 50_000
 """Most comparisons of one condition with its macros written out. The largest stock rule has 1,100."""
 DEPTH = 250
 """Deepest nesting of one condition with its macros written out."""
@@ -122,7 +122,11 @@ class Expander:
         return written.place(min(offset, max(len(written.text) - 1, 0)))
 
     def _read(self, written: Written, added: str) -> Expanded:
-        made = substituted(written.text + added, self.lists)
+        try:
+            made = substituted(written.text + added, self.lists)
+        except TooLong as error:
+            what = f"with the list {str(error)[:60]!r} written out the condition is longer than {LONGEST} characters"
+            raise Wrong(what, written.place(0)) from error
         self.used.update(("list", name) for name in made.used)
         try:
             own = parse(made.text)

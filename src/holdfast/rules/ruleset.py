@@ -241,6 +241,12 @@ class Ruleset:
         """Return the types of events that some rule can match."""
         return frozenset(name for name in EVENT_NAMES if any(name in rule.events for rule in self.rules))
 
+    def prepare(self) -> None:
+        """Compile the rules for every type that is wanted, so that no event waits for it."""
+        for name in self.wanted():
+            if name not in self._judges:
+                self._compile(name)
+
     def _compile(self, name: str) -> Judge | None:
         conditions = [(number, rule.condition) for number, rule in enumerate(self.rules) if name in rule.events]
         judge = self._judges[name] = compile_rules(conditions, self._type, name, every=self._every)

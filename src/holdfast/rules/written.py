@@ -10,9 +10,16 @@ from dataclasses import dataclass
 from holdfast.rules.problems import Place
 from holdfast.rules.yaml_tree import Scalar
 
+LONGEST = 1_000_000
+"""Most characters of a condition with its lists written out. The longest stock condition has 8,000."""
+
 _BLANKS = " \t\n\r"
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _DELIMITERS = frozenset(_BLANKS + "(),=")
+
+
+class TooLong(ValueError):
+    """With its lists written out a condition is longer than ``LONGEST``; it holds the name of the list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +98,9 @@ def substituted(text: str, lists: Mapping[str, Sequence[str]], *, tracked: bool 
         text: The condition.
         lists: The items of each list, in the order in which the lists were defined.
         tracked: Also keep where each character comes from.
+
+    Raises:
+        TooLong: It grows beyond every use.
     """
     made = Substituted(text, [], list(range(len(text))) if tracked else None)
     for name, items in lists.items():
@@ -100,30 +110,78 @@ def substituted(text: str, lists: Mapping[str, Sequence[str]], *, tracked: bool 
 
 
 def _write_out(made: Substituted, name: str, items: Iterable[str]) -> bool:
-    used = False
-    written = ", ".join(items)
-    text = made.text
+    """Write one list out wherever it is named. Blanks around the name are swallowed, one is put on each side."""
+    text, written = made.text, ", ".join(items)
+    out = _Growing(made.origins)
+    done = 0
     start = text.find(name)
     while start >= 0:
         end = start + len(name)
-        if (start == 0 or text[start - 1] in _DELIMITERS) and (end >= len(text) or text[end] in _DELIMITERS):
-            origin = made.origins[start] if made.origins is not None else 0
-            while start > 0 and text[start - 1] in _BLANKS:
-                start -= 1
-            while end < len(text) and text[end] in _BLANKS:
-                end += 1
-            if not written:
-                if start > 0 and text[start - 1] == ",":
-                    start -= 1
-                elif end < len(text) and text[end] == ",":
-                    end += 1
-            before = " " if start > 0 else ""
-            text = f"{text[:start]}{before}{written} {text[end:]}"
-            if made.origins is not None:
-                filled = [origin] * (len(before) + len(written) + 1)
-                made.origins[start:end] = filled
-            start += len(written) + 1
-            used = True
-        start = text.find(name, start + 1)
-    made.text = text
-    return used
+        # Behind a list that was written out stands a blank.
+        free = start in {0, done} or text[start - 1] in _DELIMITERS
+        if not free or (end < len(text) and text[end] not in _DELIMITERS):
+            start = text.find(name, start + 1)
+            continue
+        while end < len(text) and text[end] in _BLANKS:
+            end += 1
+        out.copy(text, done, start)
+        out.strip(_BLANKS)
+        if not written and not out.drop(",") and text[end : end + 1] == ",":
+            end += 1
+        at_begin = not out.length
+        out.add(f"{'' if at_begin else ' '}{written} ", start)
+        if out.length > LONGEST:
+            raise TooLong(name)
+        done = end
+        start = text.find(name, end + at_begin)  # as Falco does, which passes over one character there
+    if out.length == 0 and not done:
+        return False
+    out.copy(text, done, len(text))
+    made.text = "".join(out.pieces)
+    made.origins = out.origins if made.origins is not None else None
+    return True
+
+
+class _Growing:
+    """A text that grows at its end, with the origin of each character if that is kept."""
+
+    __slots__ = ("before", "length", "origins", "pieces")
+
+    def __init__(self, before: list[int] | None) -> None:
+        self.before = before
+        self.pieces: list[str] = []
+        self.origins: list[int] = []
+        self.length = 0
+
+    def copy(self, text: str, start: int, end: int) -> None:
+        self.pieces.append(text[start:end])
+        self.length += end - start
+        if self.before is not None:
+            self.origins += self.before[start:end]
+
+    def add(self, text: str, start: int) -> None:
+        self.pieces.append(text)
+        self.length += len(text)
+        if self.before is not None:
+            self.origins += [self.before[start]] * len(text)
+
+    def strip(self, signs: str) -> None:
+        while self.pieces:
+            last = self.pieces.pop()
+            kept = last.rstrip(signs)
+            self._shorten(len(last) - len(kept))
+            if kept:
+                self.pieces.append(kept)
+                return
+
+    def drop(self, sign: str) -> bool:
+        if not self.pieces or not self.pieces[-1].endswith(sign):
+            return False
+        self.pieces[-1] = self.pieces[-1][:-1]
+        self._shorten(1)
+        return True
+
+    def _shorten(self, count: int) -> None:
+        self.length -= count
+        if self.before is not None and count:
+            del self.origins[-count:]
