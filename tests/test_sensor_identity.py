@@ -125,6 +125,30 @@ def test_who_enters_the_hosts_mounts_stays_its_containers() -> None:
         assert Departure("uts", "host") in left
 
 
+def test_a_program_that_was_written_since_the_container_was_made_is_told_from_the_images() -> None:
+    script = "cp /bin/busybox /tmp/sleep; /tmp/sleep 0.41; cp /bin/busybox /tmp/gone; mv /tmp/gone /tmp/sleep2; "
+    script += "ln -s /tmp/sleep2 /tmp/link; /bin/sleep 0.42; cp /bin/busybox /sleep; /sleep 0.43 & "
+    script = (
+        script.replace("cp ", "/bin/busybox cp ").replace("mv ", "/bin/busybox mv ").replace("ln ", "/bin/busybox ln ")
+    )
+    script += "/bin/sleep 0.1; /bin/busybox rm /sleep; wait; exec /mnt/sleep 0.44"
+    with container("--network=none", "-v/bin/busybox:/mnt/sleep:ro", name="layers") as identity, Watch() as watch:
+        table = Answers().table
+        told: dict[str, object] = {}
+        with subprocess.Popen(["docker", "exec", identity, "/bin/sh", "-c", script]) as running:
+            for text, wait in (("sleep 0.41", 0), ("sleep 0.42", 0), ("sleep 0.43", 0.25), ("sleep 0.44", 0)):
+                event = watch.until(line(text))
+                time.sleep(wait)
+                told[text] = table["proc.is_exe_upper_layer"](event), table["proc.is_exe_lower_layer"](event)
+            assert running.wait(20) == 0
+        assert told == {
+            "sleep 0.41": (True, False),
+            "sleep 0.42": (False, True),
+            "sleep 0.43": (True, False),
+            "sleep 0.44": (False, False),
+        }
+
+
 def hierarchies() -> list[Path]:
     if (GROUPS / "cgroup.procs").exists():
         return [GROUPS]

@@ -12,6 +12,7 @@ from typing import Any
 from holdfast.model.event import Event, Process
 from holdfast.sensor import answers_container, answers_event, answers_file, answers_process, answers_socket
 from holdfast.sensor.accounts import Account, Accounts
+from holdfast.sensor.layers import Layers
 from holdfast.sensor.processes import ancestors
 
 Ask = Callable[[Event], Any]
@@ -26,16 +27,19 @@ _HIGHEST = 100
 class Answers:
     """The answers of one running sensor."""
 
-    def __init__(self, accounts: Accounts | None = None) -> None:
+    def __init__(self, accounts: Accounts | None = None, layers: Layers | None = None) -> None:
         """Begin to remember.
 
         Args:
             accounts: Where names of users come from; the host's own and each container's by default.
+            layers: Tells whether a container's program lies in its image, where the record does not.
         """
         self._accounts = accounts or Accounts()
+        self._layers = layers or Layers()
         self.table: dict[str, Ask] = {
             **answers_event.ANSWERS, **answers_process.ANSWERS, **answers_container.ANSWERS, **answers_file.ANSWERS,
             **answers_socket.answers(), **self._users(),
+            "proc.is_exe_upper_layer": self._origin("upper"), "proc.is_exe_lower_layer": self._origin("image"),
             **{
                 f"proc.a{word}": answers_process.of_ancestors(trait)
                 for word, trait in answers_process.TRAITS.items()
@@ -97,6 +101,15 @@ class Answers:
             "group.gid": lambda event: event.process.effective_group,
             "group.name": lambda event: self._accounts.group(event.process, event.process.effective_group),
         }
+
+    def _origin(self, wanted: str) -> Ask:
+        def ask(event: Event) -> bool | None:
+            executable = event.process.executable
+            if not executable.origin:
+                executable.origin = self._layers.origin(event.process)
+            return executable.origin == wanted if executable.origin else None
+
+        return ask
 
     def _user(self, read: Callable[[Account], str]) -> Ask:
         def ask(event: Event) -> str | None:

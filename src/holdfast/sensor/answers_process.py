@@ -134,14 +134,6 @@ def capabilities(mask: int) -> str:
     return " ".join(one for bit, one in enumerate(NAMES) if mask >> bit & 1)
 
 
-def _origin(wanted: str) -> Ask:
-    def ask(event: Event) -> bool | None:
-        origin = event.process.executable.origin
-        return None if not origin else origin == wanted
-
-    return ask
-
-
 def _memfd(event: Event) -> bool | None:
     executable = event.process.executable
     return executable.origin == "memfd" if executable.origin or executable.path else None
@@ -236,7 +228,6 @@ ANSWERS: dict[str, Ask] = {
     "proc.ppid.duration": lambda event: _grandparent_time(event, _since),
     "proc.pid.ts": lambda event: _epoch(event, event.process.start_ns),
     "proc.ppid.ts": lambda event: _grandparent_time(event, _epoch),
-    "proc.is_exe_upper_layer": _origin("upper"), "proc.is_exe_lower_layer": _origin("image"),
     "proc.is_exe_from_memfd": _memfd,
     "proc.exe_ino": lambda event: event.process.executable.inode or None,
     "proc.exe_ino.ctime": lambda event: event.process.executable.changed_ns or None,
