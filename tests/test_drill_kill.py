@@ -208,11 +208,14 @@ def test_killed_anywhere_it_is_undone_with_an_engine(
     kill_everywhere(reap, tmp_path, names, words, part=part, of=PARTS)
 
 
-def test_killed_anywhere_it_is_undone_with_a_runtime_alone(reap: Callable[[int], list[Left]], tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", range(PARTS if SOAK else 1))
+def test_killed_anywhere_it_is_undone_with_a_runtime_alone(
+    part: int, reap: Callable[[int], list[Left]], tmp_path: Path
+) -> None:
     file = tmp_path / "config.json"
     file.write_text(json.dumps(BUNDLE))
     works = ("etc-write",)
     words = [str(file), "--", *(() if SOAK else (*works, "root-daemon-sockets", "leaked-directory"))]
     names = boundaries(tmp_path / "told", words, works)
     assert "will oci_container" in names
-    kill_everywhere(reap, tmp_path, names, words)
+    kill_everywhere(reap, tmp_path, names, words, part=part, of=PARTS if SOAK else 1)

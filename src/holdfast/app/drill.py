@@ -54,6 +54,7 @@ class Plan:
         disposable: The machine is a throw-away virtual machine: the host's own paths are used.
         explain: Find out what stopped each attempt.
         boundary: Called at every border between two steps.
+        watch: Say what the sensor saw of each attempt.
     """
 
     targets: tuple[str, ...]
@@ -63,6 +64,7 @@ class Plan:
     disposable: bool = False
     explain: bool = True
     boundary: Callable[[str], None] | None = None
+    watch: bool = False
 
 
 def drill(plan: Plan, settings: Settings, tell: Callable[[str], None]) -> DrillReport:
@@ -78,10 +80,25 @@ def drill(plan: Plan, settings: Settings, tell: Callable[[str], None]) -> DrillR
         Error: The run cannot be prepared.
     """
     with interruption.heeded():
-        return _drilled(plan, settings, tell)
+        if not plan.watch:
+            return _drilled(plan, settings, tell)
+        from holdfast.app.drill_watch import Watcher
+
+        with Watcher() as watcher:
+            before = plan.boundary
+
+            def boundary(name: str) -> None:
+                watcher.boundary(name)
+                if before is not None:
+                    before(name)
+
+            report = _drilled(replace(plan, boundary=boundary), settings, tell, watcher.begins)
+        return watcher.filled(report)
 
 
-def _drilled(plan: Plan, settings: Settings, tell: Callable[[str], None]) -> DrillReport:
+def _drilled(
+    plan: Plan, settings: Settings, tell: Callable[[str], None], begins: Callable[[], None] = lambda: None
+) -> DrillReport:
     begun, at = time.monotonic(), time.time()
     chosen = chosen_techniques(plan.only)
     troubles: list[NotUnderstood] = []
@@ -101,6 +118,7 @@ def _drilled(plan: Plan, settings: Settings, tell: Callable[[str], None]) -> Dri
         into = controls
         try:
             for into, target in (*((controls, each) for each in _controls(targets)), *asked):
+                begins()
                 into.append(_exercise(made, ground, target, chosen, refused.get(target.name)))
         except Stopped as error:
             into.append(error.exercise)

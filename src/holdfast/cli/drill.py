@@ -54,6 +54,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-explain", action="store_true", help="do not find out what stopped each attempt; several times faster"
     )
+    parser.add_argument("--watch", action="store_true", help="let the sensor watch, and say which attempts it saw")
     parser.add_argument("--fail-if-escaped", action="store_true", help="exit with 1 where an attempt escaped")
     parser.add_argument("--format", choices=FORMATS, help="default: by the ending of --output, else terminal")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the report there instead of standard output")
@@ -94,6 +95,7 @@ def run(options: argparse.Namespace) -> int:
         consent=chosen.drill_consent,
         allow_global=options.allow_global,
         explain=not options.no_explain,
+        watch=options.watch,
     )
     report = drill_place.made(plan, chosen, options.vm or "")
     to_terminal = read_in_a_terminal(chosen.output)

@@ -279,7 +279,7 @@ def _judged(  # noqa: PLR0913, PLR0917 - each is one thing it depends on
     if not technique.drill:
         return replace(empty, reason="there is no harmless way to try it here")
     way = trial.way.title if trial.way else ""
-    base = replace(empty, way=way, steps=trial.steps, reason=trial.reason, seconds=seconds)
+    base = replace(empty, way=way, steps=trial.steps, reason=trial.reason, seconds=seconds, real=trial.real)
     if trial.escaped and again is not None and again.escaped and trial.way is not None:
         return replace(base, outcome=Outcome.ESCAPED, proved_by=trial.way.proved_by, repeated=True)
     if trial.escaped and again is None and trouble:

@@ -32,6 +32,7 @@ class Trial:
         reason: Why nothing was tried or a success does not count; empty otherwise.
         absent: Words for what the technique needs of the host and is not inside; empty where one way has it all.
         inert: It worked, and nothing on this host acts on what was left.
+        real: At least one way that was tried asked for something of the host's, not of the container's own.
     """
 
     escaped: bool
@@ -41,6 +42,7 @@ class Trial:
     reason: str = ""
     absent: frozenset[str] = frozenset()
     inert: bool = False
+    real: bool = False
 
 
 @dataclass
@@ -85,6 +87,7 @@ def attempt(session: Session, technique: Technique, places: Places, surround: Su
     """
     best: Trial | None = None
     absent: frozenset[str] | None = None
+    real = False
     full = [way for way in technique.drill if way.global_effect] if surround.global_effect else []
     for way in (*full, *(way for way in technique.drill if not way.global_effect)):
         if way.loads and not surround.global_effect and not known_file_system(way.loads):
@@ -96,6 +99,7 @@ def attempt(session: Session, technique: Technique, places: Places, surround: Su
                 best = best or Trial(False, tried=False, way=way)
                 continue
             trial = _one(session, technique, way, filled, surround)
+            real = real or filled.real
             if trial.escaped:
                 return trial
             if (
@@ -107,7 +111,7 @@ def attempt(session: Session, technique: Technique, places: Places, surround: Su
                 best = trial
     if best is None:
         return Trial(False, tried=False, reason=_NOT_HERE if technique.drill else _NO_WAY)
-    return replace(best, absent=absent or frozenset())
+    return replace(best, absent=absent or frozenset(), real=real)
 
 
 def known_file_system(name: str) -> bool:
@@ -153,7 +157,7 @@ def _one(session: Session, technique: Technique, way: Way, filled: Filled, surro
         escaped, reason = False, f"it happened in a namespace of the container's own: {', '.join(foreign)}"
     for hearing in filled.hearings:
         hearing.forget(filled.token)
-    return Trial(escaped, tried=True, way=way, steps=tuple(told), reason=reason, inert=inert)
+    return Trial(escaped, tried=True, way=way, steps=tuple(told), reason=reason, inert=inert, real=filled.real)
 
 
 def _not_the_hosts(way: Way, filled: Filled, surround: Surround) -> str:

@@ -87,6 +87,7 @@ class Attempt:
         reason: Why nothing was attempted, or a remark.
         detected: What a sensor saw of it; empty until one watches.
         seconds: How long the attempt took, its share of the replica included.
+        real: A way that was tried asked for something of the host's. Where none did, there is nothing to detect.
     """
 
     technique: str
@@ -103,6 +104,7 @@ class Attempt:
     reason: str = ""
     detected: str = ""
     seconds: float = 0.0
+    real: bool = True
 
 
 @dataclass(frozen=True, slots=True)

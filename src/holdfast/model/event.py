@@ -125,8 +125,11 @@ class File:
         raw: As it was given, not resolved.
         host_path: The same object in the host's own mounts; empty where it has none there, or it is not known. A file
             of the container's own root file system has none.
+        host_mount: Where the host sees the root of the mount that it was reached through; empty as above.
+        inner_path: In its own file system, wherever that or a part of it is mounted; empty where it is not known.
         device: ``st_dev``.
         inode: Inode number.
+        mode: Permission bits and type (``st_mode``); 0 where they are not known.
         magic: ``f_type`` of the file system (``statfs``).
         kind: ``regular``, ``directory``, ``block``, ``char``, ``socket``, ``fifo``, ``symlink``.
         mount_namespace: Inode of the namespace that the file's mount belongs to.
@@ -134,20 +137,25 @@ class File:
         number: Device number of a block or character device, as ``os.makedev`` makes it.
         resolved: The kernel resolved the path; else it is put together from what the call was given.
         outside: It does not lie below the acting process's root directory.
+        peers: Peer group of the mount it lies on, where that was looked up; 0 for a private mount.
         loose: It lies in no directory: a memfd, a pipe, a namespace.
     """
 
     path: str = ""
     raw: str = ""
     host_path: str = ""
+    host_mount: str = ""
+    inner_path: str = ""
     device: int = 0
     inode: int = 0
+    mode: int = 0
     magic: int = 0
     kind: str = ""
     mount_namespace: int = 0
     layer: str = ""
     number: int = 0
     resolved: bool = False
+    peers: int = 0
     outside: bool = False
     loose: bool = False
 
@@ -201,6 +209,7 @@ class Event:
         descriptor: The file descriptor that the call took or made; None where it has none.
         contained: The actor has run a program inside a container, or descends from who did, as the kernel says.
         write: The object was opened for writing, or the call changes something; None where neither can be said.
+        before: The actor's namespaces before the call, inode by kind.
         answers: How a fact is answered, by fact.
         known: Answers that were worked out already.
     """
@@ -218,6 +227,7 @@ class Event:
     descriptor: int | None = None
     contained: bool = False
     write: bool | None = None
+    before: Mapping[str, int] = field(default_factory=dict)
     answers: Mapping[Fact[Any], Answer] = field(default_factory=dict)
     known: dict[Fact[Any], Any] = field(default_factory=dict)
 

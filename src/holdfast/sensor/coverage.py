@@ -9,7 +9,7 @@ from holdfast.model.facts import Fact
 from holdfast.model.logic import All, AnyOf, Atom, Expr, Op, atoms
 from holdfast.model.words import event as word
 from holdfast.reason.effective.syscall_table import CONSTANTS
-from holdfast.sensor.calls import SHAPES
+from holdfast.sensor.calls import NOTHING, SHAPES
 from holdfast.sensor.interests import BULK, CRITICAL, EVERY, Interest, Want
 
 OPENS = ("open", "openat", "openat2", "creat")
@@ -17,7 +17,10 @@ CHANGES = (
     "chmod", "fchmod", "fchmodat", "fchmodat2", "link", "linkat", "mkdir", "mkdirat", "mknod", "mknodat", "rename",
     "renameat", "renameat2", "rmdir", "symlink", "symlinkat", "truncate", "unlink", "unlinkat",
 )  # fmt: skip
-_FILES = frozenset((word.PATH, word.HOST_PATH, word.WRITE, word.FILE_KIND, word.FILE_SYSTEM, word.TARGET_OUTSIDE))
+_FILES = frozenset((
+    word.PATH, word.INNER_PATH, word.HOST_PATH, word.HOST_MOUNT, word.WRITE, word.FILE_KIND, word.DEVICE,
+    word.FILE_SYSTEM, word.PRIVATE, word.TARGET_OUTSIDE,
+))  # fmt: skip
 _ASKED: tuple[tuple[set[Fact[Any]], tuple[str, ...]], ...] = (
     ({word.USERMODE_HELPER}, ()),  # a program that is started is told always
     ({word.EXECUTABLE_IN_CONTAINER}, ()),
@@ -77,8 +80,11 @@ def _of(row: list[Atom]) -> Mapping[str, Interest]:
             found[name] = _files(row)[name]
         elif name == "ioctl":
             found[name] = _ioctl()
+        elif name == "connect":  # to ask for an engine's socket is an attempt, also where there is none
+            found[name] = Interest(contained_write=EVERY | Want.ABSENT, ring=CRITICAL)
         elif name in SHAPES:
-            found[name] = every
+            read = EVERY if SHAPES[name].mode != NOTHING else Want.NONE
+            found[name] = Interest(contained_read=read, contained_write=EVERY, ring=CRITICAL)
         for pair in _TOGETHER.get(name, ()):
             found.setdefault(pair, every)
     return found

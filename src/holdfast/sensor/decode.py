@@ -277,8 +277,10 @@ class _Object:
             return None
         inode, _, device, magic, mode, number, mount_ns = self._values[self._at : self._at + 7]
         return File(
-            self._path or "/", "", "", _device(device), inode, magic, _KINDS.get(mode & 0o170000, ""), mount_ns,
-            "", _device(number), resolved=True, outside=bool(self.flags & OUTSIDE), loose=bool(self.flags & LOOSE),
+            self._path or "/", device=_device(device), inode=inode, mode=mode, magic=magic,
+            kind=_KINDS.get(mode & 0o170000, ""),
+            mount_namespace=mount_ns, number=_device(number), resolved=True, outside=bool(self.flags & OUTSIDE),
+            loose=bool(self.flags & LOOSE),
         )  # fmt: skip
 
     def inside(self) -> tuple[str, str, int] | None:

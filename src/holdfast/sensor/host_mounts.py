@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import os.path
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+
+from holdfast.sensor.resolve import Mounted
 
 
-def table(mountinfo: str) -> dict[int, tuple[tuple[str, str], ...]]:
-    """Read the host's mount table.
+def table(mounts: Iterable[Mounted]) -> dict[int, tuple[tuple[str, str], ...]]:
+    """Order the host's mounts.
 
     Args:
-        mountinfo: Text of ``/proc/1/mountinfo``.
+        mounts: The lines of its mount table, in order.
 
     Returns:
         By device number: ``(root in the file system, mount point)``, the longest root first. Of two mounts of the same
         root the first is the one that was there before; a bind mount of it comes later.
     """
     found: dict[int, list[tuple[str, str]]] = {}
-    for line in mountinfo.splitlines():
-        words = line.split(" ")
-        if len(words) < 5 or ":" not in words[2]:
-            continue
-        major, _, minor = words[2].partition(":")
-        if major.isdecimal() and minor.isdecimal():
-            place = (_plain(words[3]), _plain(words[4]))
-            found.setdefault(os.makedev(int(major), int(minor)), []).append(place)
+    for mounted in mounts:
+        found.setdefault(mounted.device, []).append((mounted.root, mounted.point))
     return {device: tuple(sorted(places, key=lambda place: -len(place[0]))) for device, places in found.items()}
 
 
@@ -44,9 +39,3 @@ def host_path(mounts: Mapping[int, tuple[tuple[str, str], ...]], device: int, in
             rest = inside if root == "/" else inside[len(root) :]
             return f"{point.rstrip('/')}{rest}" if rest else point
     return ""
-
-
-def _plain(text: str) -> str:
-    for code, letter in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        text = text.replace(code, letter)
-    return text

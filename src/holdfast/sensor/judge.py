@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 from holdfast.model.alert import Alert, Ancestor, Origin, Priority
 from holdfast.model.event import Event, Process
@@ -37,6 +39,12 @@ class Node:
 
     name: str
     boot: str
+
+    @classmethod
+    def here(cls) -> Self:
+        """Return this machine."""
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip().replace("-", "")
+        return cls(os.uname().nodename, boot[:8])
 
 
 class Judge:

@@ -14,21 +14,20 @@ from typing import Any, Self
 from holdfast.model.errors import NotUnderstood
 from holdfast.model.event import Answer, Event, Process
 from holdfast.model.facts import Fact
-from holdfast.sensor import bpf_file, host_mounts, interests, layout, snapshot
+from holdfast.sensor import bpf_file, interests, layout, snapshot
 from holdfast.sensor.containers import Containers
 from holdfast.sensor.decode import CONTAINED, Call, Decoder, Exec, Fork, Group, Head, Told, Who
 from holdfast.sensor.interests import BULK, CRITICAL, LIFE, Interest
 from holdfast.sensor.loader import Loaded, per_processor, processors
+from holdfast.sensor.objects import Objects
 from holdfast.sensor.processes import Life, Processes
 from holdfast.sensor.ring import Ring
 from holdfast.sensor.words import Surroundings, answers
 
 _RINGS = ("ring_critical", "ring_life", "ring_bulk")
-_ORDER = (LIFE, CRITICAL, BULK)  # who lives is known before what was done
 _TRACED = ("call_returned", "forked", "executed", "ended", "group_made", "group_removed")
 _HOST = struct.Struct("<8IQII")  # struct host_ids
 _COUNTERS = struct.Struct("<8Q")  # struct counters
-_MOUNTS_EVERY_NS = 1_000_000_000
 _WAIT_MS = 200
 _KINDS: tuple[str, ...] = ("mnt", "pid", "user", "net", "ipc", "uts", "cgroup")
 
@@ -42,6 +41,7 @@ class Sensor:
         around: What answers need of the world beyond an event.
         gaps: Records that the kernel could not hand over, by ring.
         told: Records that were read, by ring.
+        objects: What they act on, and where that lies on the host.
     """
 
     def __init__(self, wanted: Mapping[str, Interest], more: Mapping[Fact[Any], Answer] | None = None) -> None:
@@ -89,8 +89,7 @@ class Sensor:
         self.processes = Processes(placed=self.containers.placed, left=self.containers.ended)
         self.around = Surroundings(self.namespaces, self.processes.alive.get, _device("/proc"))
         self._answers: dict[Fact[Any], Answer] = {**answers(self.around), **more}
-        self._mounts: dict[int, tuple[tuple[str, str], ...]] = {}
-        self._mounts_at = 0
+        self.objects = Objects(self.namespaces["mnt"])
         self.want(wanted)
         for name in _TRACED:
             programs[name].attach()
@@ -117,22 +116,36 @@ class Sensor:
         except InterruptedError:
             return
         now = time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        self._look_at_mounts()
-        for ring in _ORDER:
+        self.objects.refresh()
+        self.around.shared = self.objects.shared
+        life = self._rings[LIFE]
+        yield from self._read(LIFE, life.read(), now)
+        for ring in (CRITICAL, BULK):
             for record in self._rings[ring].read():
-                try:
-                    told = self._decoder.decode(record)
-                except NotUnderstood:
-                    self.unreadable += 1
-                    continue
-                self.told[ring] += 1
-                gap = self._counted(told.head)
-                if gap:
-                    yield self._gap(told.head, gap, now)
-                event = self._event(told, now)
-                if event is not None:
-                    yield event
+                # A process is told before what it does; nobody acts whose start still waits in the other ring.
+                if life.waiting():
+                    yield from self._read(LIFE, life.read(), now)
+                yield from self._read(ring, (record,), now)
         yield from self._silent_gaps(now)
+
+    def _read(self, ring: int, records: Iterable[memoryview], now: int) -> Iterator[Event]:
+        for record in records:
+            try:
+                told = self._decoder.decode(record)
+            except NotUnderstood:
+                self.unreadable += 1
+                continue
+            self.told[ring] += 1
+            gap = self._counted(told.head)
+            if gap:
+                yield self._gap(told.head, gap, now)
+            event = self._event(told, now)
+            if event is not None:
+                yield event
+
+    def waiting(self) -> bool:
+        """Tell whether records wait to be read."""
+        return any(ring.waiting() for ring in self._rings)
 
     def lost(self) -> list[int]:
         """Return how many records each ring had no room for, as the kernel counts."""
@@ -197,14 +210,13 @@ class Sensor:
             return None
         who = told.who
         if isinstance(told, Call):
-            process = self._acting(who, head)
+            process, before = self._acting(who, head)
             event = Event(
                 told.name, head.at_ns, head.at_ns + offset, process, head.number, head.processor, told.result,
                 told.arguments, told.file, told.socket, told.descriptor, bool(who.flags & CONTAINED), told.write,
-                self._answers,
+                before, self._answers,
             )  # fmt: skip
-            if told.file is not None and told.file.resolved:
-                told.file.host_path = self._host_path(event, told.inside)
+            self.objects.complete(event, told.inside)
             return event
         if isinstance(told, Exec):
             life = self.processes.executed(who.pid, who.start_ns, head.at_ns, told.values)
@@ -225,35 +237,15 @@ class Sensor:
             contained=bool(who.flags & CONTAINED), answers=self._answers,
         )  # fmt: skip
 
-    def _acting(self, who: Who, head: Head) -> Life:
-        if who.pid not in self.processes.alive and (who.pid, who.start_ns) not in self.processes.ended:
+    def _acting(self, who: Who, head: Head) -> tuple[Life, Mapping[str, int]]:
+        """Return who acted, and the namespaces it was in before the call."""
+        known = self.processes.alive.get(who.pid)
+        if known is None and (who.pid, who.start_ns) not in self.processes.ended:
             seen = snapshot.one(who.pid)
             if seen is not None:
                 self.containers.placed(self.processes.entered(seen.life, seen.parent_pid), seen.groups)
-        return self.processes.seen(who.pid, who.start_ns, head.at_ns, who.values)
-
-    def _host_path(self, event: Event, inside: tuple[str, str, int] | None) -> str:
-        file = event.file
-        if file is None or file.loose:
-            return ""
-        if not event.contained:
-            return file.path
-        if inside is None:
-            return ""
-        if file.outside and file.mount_namespace == self.namespaces["mnt"]:
-            return file.path
-        above, below, device = inside
-        return host_mounts.host_path(self._mounts, device, (above + below) or "/")
-
-    def _look_at_mounts(self) -> None:
-        now = time.monotonic_ns()
-        if now - self._mounts_at < _MOUNTS_EVERY_NS:
-            return
-        self._mounts_at = now
-        try:
-            self._mounts = host_mounts.table(Path("/proc/1/mountinfo").read_text("utf-8", "surrogateescape"))
-        except OSError:
-            self._mounts = {}
+        before = known.namespaces if known is not None else who.values["namespaces"]
+        return self.processes.seen(who.pid, who.start_ns, head.at_ns, who.values), before
 
 
 RUNTIMES = (

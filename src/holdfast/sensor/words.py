@@ -5,6 +5,7 @@ A question that the event cannot answer gets None, which is unknown, never "no".
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -61,7 +62,7 @@ class Surroundings:
         namespaces: Inodes of the host's namespaces, by kind.
         process: Finds a process by its number on the host.
         proc: Device number of the host's own procfs; 0 where it is not known.
-        anonymous: Descriptors that name a process (pidfd): who that is, None where it cannot be said.
+        shared: Peer groups of the host's shared mounts.
     """
 
     def __init__(self, namespaces: Mapping[str, int], process: Callable[[int], Process | None], proc: int = 0) -> None:
@@ -69,6 +70,7 @@ class Surroundings:
         self.namespaces = dict(namespaces)
         self.process = process
         self.proc = proc
+        self.shared: frozenset[int] = frozenset()
 
 
 def answers(around: Surroundings) -> dict[Fact[Any], Answer]:
@@ -77,7 +79,10 @@ def answers(around: Surroundings) -> dict[Fact[Any], Answer]:
         word.IN_CONTAINER: lambda event: event.contained,
         word.SYSCALL: lambda event: event.name,
         word.PATH: _path,
+        word.INNER_PATH: lambda event: (event.file.inner_path or None) if event.file else None,
         word.HOST_PATH: lambda event: (event.file.host_path or None) if event.file else None,
+        word.HOST_MOUNT: lambda event: (event.file.host_mount or None) if event.file else None,
+        word.PRIVATE: lambda event: not event.file.mode & 0o004 if event.file and event.file.mode else None,
         word.WRITE: _write,
         word.FILE_KIND: _file_kind,
         word.FILE_MODE_SETUID: _sets_setuid,
@@ -87,6 +92,7 @@ def answers(around: Surroundings) -> dict[Fact[Any], Answer]:
         word.ADDRESS: lambda event: (event.socket.remote or None) if event.socket else None,
         word.PORT: lambda event: (event.socket.remote_port or None) if event.socket else None,
         word.TARGET_OUTSIDE: lambda event: _outside(event, around),
+        word.DEVICE: _device,
         word.COMMAND: _command,
         word.USERMODE_HELPER: _helper,
         word.EXECUTABLE_IN_CONTAINER: _strange_program,
@@ -119,11 +125,18 @@ def _file_kind(event: Event) -> str | None:
             arguments.get("mode", 0) & 0o170000, "regular"
         )
     if event.name == "mount":
-        return "block" if str(arguments.get("source", "")).startswith("/dev/") else None
+        return event.file.kind if event.file and event.file.kind in {"block", "char"} else None
     if event.name == "fsconfig":
         source = arguments.get("key") == "source" and str(arguments.get("value", "")).startswith("/dev/")
         return "block" if source else None
     return (event.file.kind or None) if event.file else None
+
+
+def _device(event: Event) -> str | None:
+    number = event.arguments.get("dev", 0) if event.name in {"mknod", "mknodat"} else None
+    if number is None and event.file is not None and event.file.kind in {"char", "block"}:
+        number = event.file.number
+    return f"{os.major(number)}:{os.minor(number)}" if number else None
 
 
 def _sets_setuid(event: Event) -> bool | None:
@@ -213,7 +226,7 @@ def _outside(event: Event, around: Surroundings) -> bool | None:
         if file is None:
             return None
         if file.magic == _NSFS:
-            return file.inode not in process.namespaces.values()
+            return file.inode not in event.before.values()
         return True  # a pidfd: its owner's namespaces, and nobody enters his own
     if name in {"pidfd_send_signal", "pidfd_getfd", "process_madvise"}:
         return process.namespaces.get("pid") == around.namespaces.get("pid") or None
@@ -221,8 +234,8 @@ def _outside(event: Event, around: Surroundings) -> bool | None:
         return process.namespaces.get("ipc") == around.namespaces.get("ipc")
     if name == "connect":
         return process.namespaces.get("net") == around.namespaces.get("net")
-    if name in {"mount", "move_mount"}:
-        return None
+    if name in {"mount", "umount2", "move_mount"}:
+        return None if file is None else file.peers in around.shared  # what is mounted there is mounted on the host too
     if file is None:
         return None
     return _file_outside(event, around)

@@ -16,13 +16,13 @@ How it looks: a write to ``.../binfmt_misc/register`` from a container.
 """
 
 from holdfast.model.change import Change, with_
-from holdfast.model.logic import covers, ends_with, has, is_
+from holdfast.model.logic import covers, has, is_
 from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
 from holdfast.model.ways import step
 from holdfast.model.words import container, event, host, reach
-from holdfast.model.words.conditions import host_root, lsm_permits, may_mount, may_use_detached
+from holdfast.model.words.conditions import host_root, lsm_permits, may_mount, may_use_detached, named
 
 _FILE = "/proc/sys/fs/binfmt_misc/register"
 
@@ -70,7 +70,7 @@ TECHNIQUE = Technique(
     ),
     seen_as=is_(event.IN_CONTAINER, True)
     & is_(event.WRITE, True)
-    & (is_(event.FILE_SYSTEM, "binfmt_misc") | ends_with(event.PATH, "/binfmt_misc/register")),
+    & (is_(event.FILE_SYSTEM, "binfmt_misc") | named("/binfmt_misc/register")),
     seen_sample={
         event.IN_CONTAINER: True,
         event.WRITE: True,

@@ -16,13 +16,13 @@ How it looks: a write to ``devices.allow`` by a process in a container, then mkn
 """
 
 from holdfast.model.change import Change, with_, without
-from holdfast.model.logic import ends_with, has, is_, one_of
+from holdfast.model.logic import has, is_, one_of
 from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
 from holdfast.model.ways import step
 from holdfast.model.words import container, event, host
-from holdfast.model.words.conditions import host_capability, host_root, may_mount, may_use_detached
+from holdfast.model.words.conditions import host_capability, host_root, may_mount, may_use_detached, named
 
 _FILE = "/sys/fs/cgroup/devices/devices.allow"
 
@@ -62,7 +62,7 @@ TECHNIQUE = Technique(
         ),
         Change(container.SANDBOX, "gvisor", "run in a sandbox: its control groups are its own"),
     ),
-    seen_as=is_(event.IN_CONTAINER, True) & is_(event.WRITE, True) & ends_with(event.PATH, "/devices.allow"),
+    seen_as=is_(event.IN_CONTAINER, True) & is_(event.WRITE, True) & named("/devices.allow"),
     seen_sample={event.IN_CONTAINER: True, event.WRITE: True, event.PATH: "/mnt/docker/1234/devices.allow"},
     drill_class=DrillClass.D2,
     drill=(

@@ -16,13 +16,13 @@ How it looks: a process of a container writes ``cgroup.procs`` of a group outsid
 """
 
 from holdfast.model.change import Change, with_, without
-from holdfast.model.logic import covers, ends_with, has, is_, one_of
+from holdfast.model.logic import covers, has, is_, one_of
 from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
 from holdfast.model.ways import step
 from holdfast.model.words import container, event, host
-from holdfast.model.words.conditions import host_root, lsm_permits
+from holdfast.model.words.conditions import host_root, lsm_permits, named
 
 # the groups at the top; a container's own group, mounted writable, is no way out
 _TOP = ("/sys/fs/cgroup/cgroup.procs", "/sys/fs/cgroup/devices/cgroup.procs")
@@ -72,7 +72,7 @@ TECHNIQUE = Technique(
         ),
         Change(container.SANDBOX, "gvisor", "run in a sandbox: its control groups are its own"),
     ),
-    seen_as=is_(event.IN_CONTAINER, True) & is_(event.WRITE, True) & ends_with(event.PATH, "/cgroup.procs"),
+    seen_as=is_(event.IN_CONTAINER, True) & is_(event.WRITE, True) & named("/cgroup.procs"),
     seen_sample={event.IN_CONTAINER: True, event.WRITE: True, event.PATH: "/sys/fs/cgroup/cgroup.procs"},
     drill_class=DrillClass.D2,
     drill=tuple(

@@ -22,13 +22,13 @@ started by the kernel itself.
 """
 
 from holdfast.model.change import Change, with_, without
-from holdfast.model.logic import ends_with, has, is_, one_of
+from holdfast.model.logic import has, is_, one_of
 from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
 from holdfast.model.ways import start_helper, step
 from holdfast.model.words import container, event, host, reach
-from holdfast.model.words.conditions import host_root, may_mount, may_use_detached
+from holdfast.model.words.conditions import host_root, may_mount, may_use_detached, named
 
 _OPEN: Situation = {
     host.CGROUP_VERSION: "v1",
@@ -70,7 +70,11 @@ TECHNIQUE = Technique(
         Change(container.SANDBOX, "gvisor", "run in a sandbox: the mount never reaches the host's kernel"),
         Change(host.STATIC_USERMODE_HELPER, True, "use a kernel that starts one fixed helper program only"),
     ),
-    seen_as=is_(event.IN_CONTAINER, True) & is_(event.WRITE, True) & ends_with(event.PATH, "/release_agent"),
+    seen_as=is_(event.IN_CONTAINER, True)
+    & (
+        (is_(event.WRITE, True) & named("/release_agent"))
+        | (one_of(event.SYSCALL, "mount", "fsopen") & is_(event.FILE_SYSTEM, "cgroup"))
+    ),
     seen_sample={event.IN_CONTAINER: True, event.WRITE: True, event.PATH: "/mnt/release_agent"},
     drill_class=DrillClass.D2,
     drill=(

@@ -15,13 +15,13 @@ How it looks: a write to ``release_agent`` without a mount before it, then a pro
 """
 
 from holdfast.model.change import Change, with_, without
-from holdfast.model.logic import covers, ends_with, is_, less_than, one_of
+from holdfast.model.logic import covers, is_, less_than, one_of
 from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
 from holdfast.model.ways import step
 from holdfast.model.words import container, event, host, reach
-from holdfast.model.words.conditions import host_capability, host_root, lsm_permits
+from holdfast.model.words.conditions import host_capability, host_root, lsm_permits, named
 
 # the file is in the root of a hierarchy alone; a container's own group, which a privileged one may write, has none
 _FILES = tuple(
@@ -75,7 +75,7 @@ TECHNIQUE = Technique(
         Change(host.CGROUP_VERSION, "v2", "boot the host with cgroup version 2 only: it has no release_agent"),
         Change(host.STATIC_USERMODE_HELPER, True, "use a kernel with CONFIG_STATIC_USERMODEHELPER"),
     ),
-    seen_as=is_(event.IN_CONTAINER, True) & is_(event.WRITE, True) & ends_with(event.PATH, "/release_agent"),
+    seen_as=is_(event.IN_CONTAINER, True) & is_(event.WRITE, True) & named("/release_agent"),
     seen_sample={
         event.IN_CONTAINER: True,
         event.WRITE: True,

@@ -14,11 +14,12 @@ How it looks: files are opened along ``/proc/PID/root`` or ``environ`` of a proc
 """
 
 from holdfast.model.change import Change
-from holdfast.model.logic import AnyOf, contains, ends_with, is_
+from holdfast.model.logic import AnyOf, contains, is_
 from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.ways import step
 from holdfast.model.words import container, event, reach
+from holdfast.model.words.conditions import named
 
 _OPEN: Situation = {container.SAME_USER_IN_CONTAINER: True, container.SANDBOX: "none"}
 
@@ -37,7 +38,7 @@ TECHNIQUE = Technique(
     ),
     seen_as=is_(event.IN_CONTAINER, True)
     & is_(event.TARGET_OUTSIDE, True)
-    & AnyOf((contains(event.PATH, "/root/"), contains(event.PATH, "/cwd/"), ends_with(event.PATH, "/environ"))),
+    & AnyOf((contains(event.PATH, "/root/"), contains(event.PATH, "/cwd/"), named("/environ"))),
     seen_sample={event.IN_CONTAINER: True, event.TARGET_OUTSIDE: True, event.PATH: "/proc/7/root/run/secrets/db"},
     drill_class=DrillClass.D3,
     drill=(

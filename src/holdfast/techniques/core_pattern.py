@@ -16,13 +16,13 @@ How it looks: a write to ``core_pattern`` from a container, then a program start
 """
 
 from holdfast.model.change import Change, with_, without
-from holdfast.model.logic import ends_with, has, is_
+from holdfast.model.logic import has, is_
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
 from holdfast.model.ways import change_setting, start_helper, step
 from holdfast.model.words import container, event, host, reach
-from holdfast.model.words.conditions import host_root, lsm_permits
+from holdfast.model.words.conditions import host_root, lsm_permits, named
 
 _FILE = "/proc/sys/kernel/core_pattern"
 
@@ -55,7 +55,7 @@ TECHNIQUE = Technique(
         Change(container.SANDBOX, "gvisor", "run in a sandbox: its /proc is its own"),
         Change(host.STATIC_USERMODE_HELPER, True, "use a kernel that starts one fixed helper program only"),
     ),
-    seen_as=is_(event.IN_CONTAINER, True) & is_(event.WRITE, True) & ends_with(event.PATH, "/sys/kernel/core_pattern"),
+    seen_as=is_(event.IN_CONTAINER, True) & is_(event.WRITE, True) & named("/sys/kernel/core_pattern"),
     seen_sample={event.IN_CONTAINER: True, event.WRITE: True, event.PATH: _FILE},
     drill_class=DrillClass.D2,
     drill=(

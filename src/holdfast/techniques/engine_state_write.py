@@ -15,7 +15,7 @@ overlay.
 """
 
 from holdfast.model.change import Change, with_, without
-from holdfast.model.logic import covers, is_not
+from holdfast.model.logic import covers, is_not, starts_with
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
@@ -56,12 +56,22 @@ TECHNIQUE = Technique(
         Change(container.HOST_USER_ID, 100000, "run in a user namespace: container root is nobody to the host's files"),
         Change(container.LSM_DENIES, with_("host_files"), "enforce SELinux, and do not relabel the host's files"),
     ),
-    seen_as=writes_below("/var/lib/docker/overlay2/", "/var/lib/containerd/", "/var/lib/containers/storage/")
-    & is_not(event.FILE_SYSTEM, "overlay"),
+    seen_as=writes_below(
+        "/var/lib/docker/",
+        "/var/lib/containerd/",
+        "/var/lib/containers/storage/",
+        "/var/lib/rancher/k3s/agent/containerd/",
+    )
+    & is_not(event.FILE_SYSTEM, "overlay")
+    # An engine mounts volumes, and files such as /etc/hosts, out of its own directory.
+    & ~starts_with(event.HOST_MOUNT, "/var/lib/docker/volumes/")
+    & ~starts_with(event.HOST_MOUNT, "/var/lib/docker/containers/")
+    & ~starts_with(event.HOST_MOUNT, "/var/lib/containers/storage/volumes/"),
     seen_sample={
         event.IN_CONTAINER: True,
         event.WRITE: True,
         event.HOST_PATH: "/var/lib/docker/overlay2/0a1b/diff/usr/bin/app",
+        event.HOST_MOUNT: "/var/lib/docker",
         event.FILE_SYSTEM: "ext4",
     },
     drill_class=DrillClass.D3,

@@ -70,7 +70,7 @@ TECHNIQUE = Technique(
         ),
         Change(container.LSM_DENIES, with_("host_files"), "enforce SELinux, and do not relabel the host's files"),
     ),
-    seen_as=writes_below("/root/.", "/home/"),
+    seen_as=writes_below("/root/", "/home/"),
     seen_sample={
         event.IN_CONTAINER: True,
         event.WRITE: True,

@@ -15,13 +15,13 @@ How it looks: ptrace, process_vm_writev or a write to ``/proc/PID/mem`` whose ta
 """
 
 from holdfast.model.change import Change, with_, without
-from holdfast.model.logic import ends_with, is_, less_than, one_of
+from holdfast.model.logic import is_, less_than, one_of
 from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
 from holdfast.model.ways import step
 from holdfast.model.words import container, event, host, reach
-from holdfast.model.words.conditions import host_capability, lsm_permits, shares
+from holdfast.model.words.conditions import host_capability, lsm_permits, named, shares
 
 _OPEN: Situation = {
     container.SHARED_NAMESPACES: Members.of("pid"),
@@ -61,7 +61,7 @@ TECHNIQUE = Technique(
     & is_(event.TARGET_OUTSIDE, True)
     & (
         one_of(event.SYSCALL, "ptrace", "process_vm_writev", "process_vm_readv")
-        | (is_(event.WRITE, True) & ends_with(event.PATH, "/mem"))
+        | (is_(event.WRITE, True) & named("/mem"))
     ),
     seen_sample={event.IN_CONTAINER: True, event.TARGET_OUTSIDE: True, event.SYSCALL: "ptrace"},
     drill_class=DrillClass.D3,

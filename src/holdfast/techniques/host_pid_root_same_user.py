@@ -16,13 +16,13 @@ How it looks: files are opened along ``/proc/PID/root``, ``cwd``, ``fd`` or ``en
 """
 
 from holdfast.model.change import Change, with_, without
-from holdfast.model.logic import AnyOf, contains, ends_with, is_
+from holdfast.model.logic import AnyOf, contains, is_
 from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
 from holdfast.model.ways import step
 from holdfast.model.words import container, event, host, reach
-from holdfast.model.words.conditions import lsm_permits, shares
+from holdfast.model.words.conditions import lsm_permits, named, shares
 
 _OPEN: Situation = {
     container.SHARED_NAMESPACES: Members.of("pid"),
@@ -62,7 +62,7 @@ TECHNIQUE = Technique(
             contains(event.PATH, "/root/"),
             contains(event.PATH, "/cwd/"),
             contains(event.PATH, "/fd/"),
-            ends_with(event.PATH, "/environ"),
+            named("/environ"),
         )
     ),
     seen_sample={event.IN_CONTAINER: True, event.TARGET_OUTSIDE: True, event.PATH: "/proc/812/environ"},

@@ -16,13 +16,13 @@ itself.
 """
 
 from holdfast.model.change import Change, with_, without
-from holdfast.model.logic import covers, ends_with, is_
+from holdfast.model.logic import covers, is_
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
 from holdfast.model.ways import change_setting, start_helper, step
 from holdfast.model.words import container, event, host, reach
-from holdfast.model.words.conditions import host_root, lsm_permits
+from holdfast.model.words.conditions import host_root, lsm_permits, named
 
 _FILE = "/proc/sys/kernel/core_pattern"
 
@@ -58,7 +58,7 @@ TECHNIQUE = Technique(
         Change(host.STATIC_USERMODE_HELPER, True, "use a kernel with CONFIG_STATIC_USERMODEHELPER"),
         Change(host.COREDUMP, False, "use a kernel without CONFIG_COREDUMP"),
     ),
-    seen_as=is_(event.IN_CONTAINER, True) & is_(event.WRITE, True) & ends_with(event.PATH, "/sys/kernel/core_pattern"),
+    seen_as=is_(event.IN_CONTAINER, True) & is_(event.WRITE, True) & named("/sys/kernel/core_pattern"),
     seen_sample={
         event.IN_CONTAINER: True,
         event.WRITE: True,

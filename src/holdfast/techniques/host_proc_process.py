@@ -16,13 +16,13 @@ How it looks: files are opened along ``PID/root``, ``PID/cwd`` or ``PID/environ`
 """
 
 from holdfast.model.change import Change, with_, without
-from holdfast.model.logic import AnyOf, contains, covers, ends_with, has, is_
+from holdfast.model.logic import AnyOf, contains, covers, has, is_
 from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
 from holdfast.model.ways import step
 from holdfast.model.words import container, event, reach
-from holdfast.model.words.conditions import lsm_permits
+from holdfast.model.words.conditions import lsm_permits, named
 
 _OPEN: Situation = {
     container.HOST_PATHS: Paths(("/proc",)),
@@ -58,7 +58,7 @@ TECHNIQUE = Technique(
     ),
     seen_as=is_(event.IN_CONTAINER, True)
     & is_(event.TARGET_OUTSIDE, True)
-    & AnyOf((contains(event.PATH, "/root/"), contains(event.PATH, "/cwd/"), ends_with(event.PATH, "/environ"))),
+    & AnyOf((contains(event.PATH, "/root/"), contains(event.PATH, "/cwd/"), named("/environ"))),
     seen_sample={event.IN_CONTAINER: True, event.TARGET_OUTSIDE: True, event.PATH: "/host/proc/812/root/etc/hostname"},
     drill_class=DrillClass.D3,
     drill=(

@@ -74,7 +74,13 @@ TECHNIQUE = Technique(
         ),
         Change(container.LSM_DENIES, with_("host_files"), "enforce SELinux, and do not relabel the host's files"),
     ),
-    seen_as=is_(event.IN_CONTAINER, True) & AnyOf(tuple(starts_with(event.HOST_PATH, prefix) for prefix in _SEEN)),
+    seen_as=is_(event.IN_CONTAINER, True)
+    & AnyOf(
+        (
+            *(starts_with(event.HOST_PATH, prefix) for prefix in _SEEN),
+            is_(event.HOST_MOUNT, "/") & is_(event.FILE_KIND, "regular"),
+        )
+    ),
     seen_sample={event.IN_CONTAINER: True, event.WRITE: False, event.HOST_PATH: "/etc/shadow"},
     drill_class=DrillClass.D3,
     drill=read_secret("/", readable=True) + read_secret(*_SECRETS, "/root"),

@@ -17,7 +17,7 @@ How it looks: a process in a container writes below ``/etc``, ``/root``, ``/usr`
 """
 
 from holdfast.model.change import Change, with_, without
-from holdfast.model.logic import covers
+from holdfast.model.logic import covers, is_
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
@@ -58,7 +58,8 @@ TECHNIQUE = Technique(
         Change(container.HOST_USER_ID, 100000, "run in a user namespace: container root is nobody to the host's files"),
         Change(container.LSM_DENIES, with_("host_files"), "enforce SELinux, and do not relabel the host's files"),
     ),
-    seen_as=writes_below("/etc/", "/root/", "/usr/", "/var/spool/cron/"),
+    seen_as=writes_below("/etc/", "/root/", "/usr/", "/var/spool/cron/")
+    | (is_(event.IN_CONTAINER, True) & is_(event.WRITE, True) & is_(event.HOST_MOUNT, "/")),
     seen_sample={event.IN_CONTAINER: True, event.WRITE: True, event.HOST_PATH: "/etc/cron.d/job"},
     drill_class=DrillClass.D3,
     drill=leave_file("/"),

@@ -16,13 +16,13 @@ How it looks: a write to a file that ends in ``/kernel/uevent_helper``, then a p
 """
 
 from holdfast.model.change import Change, with_, without
-from holdfast.model.logic import covers, ends_with, is_
+from holdfast.model.logic import covers, is_
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
 from holdfast.model.ways import change_setting
 from holdfast.model.words import container, event, host, reach
-from holdfast.model.words.conditions import lsm_permits, writes_as_root
+from holdfast.model.words.conditions import lsm_permits, named, writes_as_root
 
 _FILE = "/sys/kernel/uevent_helper"
 
@@ -55,7 +55,7 @@ TECHNIQUE = Technique(
         Change(host.UEVENT_HELPER, False, "use a kernel without CONFIG_UEVENT_HELPER"),
         Change(host.STATIC_USERMODE_HELPER, True, "use a kernel with CONFIG_STATIC_USERMODEHELPER"),
     ),
-    seen_as=is_(event.IN_CONTAINER, True) & is_(event.WRITE, True) & ends_with(event.PATH, "/kernel/uevent_helper"),
+    seen_as=is_(event.IN_CONTAINER, True) & is_(event.WRITE, True) & named("/kernel/uevent_helper"),
     seen_sample={
         event.IN_CONTAINER: True,
         event.WRITE: True,

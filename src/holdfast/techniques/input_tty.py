@@ -86,6 +86,7 @@ TECHNIQUE = Technique(
     seen_as=is_(event.IN_CONTAINER, True)
     & (
         is_(event.COMMAND, "TIOCSTI")
+        | (is_(event.FILE_KIND, "char") & (is_(event.DEVICE, "10:223") | starts_with(event.DEVICE, "13:")))
         | one_of(event.PATH, "/dev/uinput", "/dev/input/uinput")
         | starts_with(event.PATH, "/dev/input/event")
     ),

@@ -16,11 +16,11 @@ kernel itself.
 """
 
 from holdfast.model.change import Change
-from holdfast.model.logic import ends_with, is_, one_of
+from holdfast.model.logic import is_, one_of
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.words import container, event, host, reach
-from holdfast.model.words.conditions import host_root
+from holdfast.model.words.conditions import host_root, named
 
 _OPEN: Situation = {
     container.LXCFS_WRITABLE: True,
@@ -51,7 +51,7 @@ TECHNIQUE = Technique(
     seen_as=is_(event.IN_CONTAINER, True)
     & is_(event.WRITE, True)
     & is_(event.FILE_SYSTEM, "fuse.lxcfs")
-    & ends_with(event.PATH, "/release_agent"),
+    & named("/release_agent"),
     seen_sample={
         event.IN_CONTAINER: True,
         event.WRITE: True,

@@ -15,13 +15,13 @@ How it looks: a write to that file from a container, then a program started by t
 """
 
 from holdfast.model.change import Change, with_, without
-from holdfast.model.logic import AnyOf, ends_with, has, is_
+from holdfast.model.logic import AnyOf, has, is_
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
 from holdfast.model.ways import change_setting, start_helper, step
 from holdfast.model.words import container, event, host, reach
-from holdfast.model.words.conditions import host_root, lsm_permits
+from holdfast.model.words.conditions import host_root, lsm_permits, named
 
 _FILE = "/proc/sys/kernel/modprobe"
 
@@ -56,9 +56,9 @@ TECHNIQUE = Technique(
     & is_(event.WRITE, True)
     & AnyOf(
         (
-            ends_with(event.PATH, "/sys/kernel/modprobe"),
-            ends_with(event.PATH, "/sys/kernel/poweroff_cmd"),
-            ends_with(event.PATH, "/sys/kernel/hotplug"),
+            named("/sys/kernel/modprobe"),
+            named("/sys/kernel/poweroff_cmd"),
+            named("/sys/kernel/hotplug"),
         )
     ),
     seen_sample={event.IN_CONTAINER: True, event.WRITE: True, event.PATH: _FILE},

@@ -71,6 +71,9 @@ TECHNIQUE = Technique(
     & AnyOf(
         (
             one_of(event.PATH, "/dev/mem", "/dev/kmem", "/dev/port"),
+            is_(event.FILE_KIND, "char") & one_of(event.DEVICE, "1:1", "1:2", "1:4"),  # mem, kmem, port
+            is_(event.FILE_KIND, "char") & starts_with(event.DEVICE, "202:"),  # msr
+            is_(event.FILE_KIND, "char") & starts_with(event.DEVICE, "21:"),  # sg
             is_(event.FILE_KIND, "char") & starts_with(event.PATH, "/dev/cpu/"),
             is_(event.FILE_KIND, "char") & starts_with(event.PATH, "/dev/sg"),
             one_of(event.SYSCALL, "iopl", "ioperm"),

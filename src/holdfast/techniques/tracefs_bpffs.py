@@ -14,13 +14,13 @@ How it looks: a write to ``kprobe_events`` or ``uprobe_events``; a ``bpf`` call 
 """
 
 from holdfast.model.change import Change, with_, without
-from holdfast.model.logic import covers, ends_with, has, has_any, is_, one_of
+from holdfast.model.logic import covers, has, has_any, is_, one_of
 from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
 from holdfast.model.ways import open_to_write, step
 from holdfast.model.words import container, event, host, reach
-from holdfast.model.words.conditions import lsm_permits, may_call, writes_as_root
+from holdfast.model.words.conditions import lsm_permits, may_call, named, writes_as_root
 
 _TRACING = ("/sys/kernel/debug/tracing/*", "/sys/kernel/tracing/*")
 _BPF = "/sys/fs/bpf"
@@ -71,7 +71,7 @@ TECHNIQUE = Technique(
     ),
     seen_as=is_(event.IN_CONTAINER, True)
     & (
-        (is_(event.WRITE, True) & (ends_with(event.PATH, "/kprobe_events") | ends_with(event.PATH, "/uprobe_events")))
+        (is_(event.WRITE, True) & (named("/kprobe_events") | named("/uprobe_events")))
         | (is_(event.SYSCALL, "bpf") & is_(event.COMMAND, "OBJ_GET"))
     ),
     seen_sample={event.IN_CONTAINER: True, event.WRITE: True, event.PATH: "/sys/kernel/tracing/kprobe_events"},

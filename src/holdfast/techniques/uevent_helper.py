@@ -16,13 +16,13 @@ How it looks: a write to ``uevent_helper`` from a container, then a program star
 """
 
 from holdfast.model.change import Change, with_, without
-from holdfast.model.logic import ends_with, has, is_
+from holdfast.model.logic import has, is_
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
 from holdfast.model.ways import change_setting
 from holdfast.model.words import container, event, host, reach
-from holdfast.model.words.conditions import host_root, lsm_permits
+from holdfast.model.words.conditions import host_root, lsm_permits, named
 
 _FILE = "/sys/kernel/uevent_helper"
 
@@ -54,7 +54,7 @@ TECHNIQUE = Technique(
         Change(container.SANDBOX, "gvisor", "run in a sandbox: its /sys is its own"),
         Change(host.UEVENT_HELPER, False, "use a kernel without CONFIG_UEVENT_HELPER"),
     ),
-    seen_as=is_(event.IN_CONTAINER, True) & is_(event.WRITE, True) & ends_with(event.PATH, "/kernel/uevent_helper"),
+    seen_as=is_(event.IN_CONTAINER, True) & is_(event.WRITE, True) & named("/kernel/uevent_helper"),
     seen_sample={event.IN_CONTAINER: True, event.WRITE: True, event.PATH: _FILE},
     drill_class=DrillClass.D2,
     drill=(change_setting(_FILE),),

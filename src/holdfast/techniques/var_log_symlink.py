@@ -16,10 +16,10 @@ follows.
 
 from holdfast.model.change import Change, with_, without
 from holdfast.model.logic import covers, is_, one_of
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
-from holdfast.model.ways import leave_file
+from holdfast.model.ways import step
 from holdfast.model.words import cluster, container, event, host, reach
 from holdfast.model.words.conditions import lsm_permits, writes_as_root, writes_below
 
@@ -60,7 +60,18 @@ TECHNIQUE = Technique(
         event.HOST_PATH: "/var/log/root_link",
     },
     drill_class=DrillClass.D3,
-    drill=leave_file("/var/log", needs=("kubelet",)),
+    drill=(
+        Way(
+            "leave a link in /var/log, and the file that it names",
+            (
+                step("symlink", target="{token}", path="{in:/var/log}/{token}.link"),
+                step("open", path="{in:/var/log}/{token}", mode="wc"),
+                step("write", slot="1", text="{token}"),
+            ),
+            ProvedBy.WRITTEN,
+            needs=("kubelet",),
+        ),
+    ),
     examples=(
         Example("/var/log writable, and the token may read logs", _OPEN, YES),
         Example("/var as a whole", {**_OPEN, container.HOST_PATHS_WRITABLE: Paths(("/var",))}, YES),

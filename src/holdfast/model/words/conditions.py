@@ -124,6 +124,14 @@ def writes_below(*prefixes: str) -> Expr:
     return is_(event.IN_CONTAINER, True) & is_(event.WRITE, True) & where
 
 
+def named(*endings: str) -> Expr:
+    """Write: an event on a file whose path ends so, as it was reached or in its own file system.
+
+    The second tells a file of the kernel that was bound to another name.
+    """
+    return AnyOf(tuple(ends_with(fact, ending) for ending in endings for fact in (event.PATH, event.INNER_PATH)))
+
+
 def connects_to(*endings: str) -> Expr:
     """Write: an event in which a container connects to a unix socket whose path ends so."""
     inside = tuple(ends_with(event.PATH, ending) for ending in endings)

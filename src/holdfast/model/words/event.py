@@ -8,9 +8,17 @@ from holdfast.model.values import Members
 IN_CONTAINER: Fact[bool] = Fact("event.in_container", bool, "The acting process runs in a container.")
 SYSCALL: Fact[str] = Fact("event.syscall", str, "Name of the system call, or of the kernel hook.")
 PATH: Fact[str] = Fact("event.path", str, "Resolved path of the object, as the acting process's mounts show it.")
+INNER_PATH: Fact[str] = Fact(
+    "event.inner_path", str, "Path of the object in its own file system, wherever that or a part of it is mounted."
+)
 HOST_PATH: Fact[str] = Fact("event.host_path", str, "The object's path in the host's mount namespace.")
+HOST_MOUNT: Fact[str] = Fact(
+    "event.host_mount", str, "Where the host sees the root of the mount through which the object was reached."
+)
+PRIVATE: Fact[bool] = Fact("event.private", bool, "The file may not be read by everybody.")
 WRITE: Fact[bool] = Fact("event.write", bool, "Opened for writing, or written, created, renamed, changed in mode.")
 FILE_KIND: Fact[str] = Fact("event.file_kind", str, '"regular", "directory", "block", "char", "socket", "fifo".')
+DEVICE: Fact[str] = Fact("event.device", str, 'Number of a device node, "major:minor", opened or made.')
 FILE_MODE_SETUID: Fact[bool] = Fact("event.sets_setuid", bool, "The call sets the setuid or setgid bit.")
 FILE_SYSTEM: Fact[str] = Fact("event.file_system", str, "Type of the file system: proc, cgroup, overlay, ...")
 FLAGS: Fact[Members] = Fact("event.flags", Members, "Symbolic flags of the call: MS_REMOUNT, CLONE_NEWUSER, ...")

@@ -1,0 +1,147 @@
+"""Where an object lies on the host, and what it is where the kernel handed none over."""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from holdfast.model.event import Event, File, Process
+from holdfast.sensor import host_mounts, resolve
+from holdfast.sensor.resolve import Found
+
+Inside = tuple[str, str, int]
+_MOUNTS_EVERY_NS = 1_000_000_000
+_MOVES = frozenset(("unlink", "unlinkat", "rmdir", "rename", "renameat", "renameat2"))
+"""Calls after which the path names something else, or nothing."""
+_MOUNTS = frozenset(("mount", "umount2", "move_mount"))
+_NODES = frozenset(("mknod", "mknodat"))
+_NOTHING_THERE = frozenset((-errno.ENOENT, -errno.ENOTDIR, -errno.ELOOP, -errno.ENAMETOOLONG, -errno.EFAULT))
+_KINDS = {0o060000: "block", 0o020000: "char"}
+_MOST_NODES = 1024
+_GENERATIONS = 8
+
+
+class Objects:
+    """Adds to an event's object what the record does not say.
+
+    Attributes:
+        disguise: Changes a host path before it is judged; a drill's stand-ins are judged as what they stand in for.
+        shared: Peer groups of the host's shared mounts.
+    """
+
+    def __init__(self, host_mount_namespace: int) -> None:
+        """Know nothing yet."""
+        self.disguise: Callable[[str], str] = str
+        self.shared: frozenset[int] = frozenset()
+        self._host = host_mount_namespace
+        self._mounts: dict[int, tuple[tuple[str, str], ...]] = {}
+        self._mounts_at = 0
+        self._resolver = resolve.Resolver()
+        self._nodes: dict[tuple[int, str], tuple[str, int]] = {}
+
+    def refresh(self) -> None:
+        """Read the host's mounts again, at most once a second."""
+        now = time.monotonic_ns()
+        if now - self._mounts_at < _MOUNTS_EVERY_NS:
+            return
+        self._mounts_at = now
+        try:
+            lines = resolve.read(Path("/proc/1/mountinfo").read_text("utf-8", "surrogateescape"))
+        except OSError:
+            return
+        self._mounts = host_mounts.table(lines.values())
+        self.shared = frozenset(one.peers for one in lines.values() if one.peers)
+
+    def complete(self, event: Event, inside: Inside | None) -> None:
+        """Say where an event's object lies on the host, and look at it where the kernel told none.
+
+        Args:
+            event: Its object is added to.
+            inside: Paths above and below the root of the mount that it was reached through, and the device; None for
+                a file of the process's own root file system.
+        """
+        file = event.file
+        if event.contained and event.name in _MOUNTS:
+            self._mounted(event)
+        elif file is None or file.loose:
+            return
+        elif not file.resolved:
+            self._looked_up(event, file)
+        elif not event.contained:
+            file.host_path = file.path
+        elif inside is not None:
+            above, below, device = inside
+            file.inner_path = (above + below) or "/"
+            if file.outside and file.mount_namespace == self._host:
+                file.host_path, file.host_mount = file.path, "/"
+            else:
+                file.host_path = self._on_host(device, file.inner_path)
+                file.host_mount = self._on_host(device, above or "/")
+
+    def _on_host(self, device: int, inside: str) -> str:
+        found = host_mounts.host_path(self._mounts, device, inside)
+        return self.disguise(found) if found else ""
+
+    def _mounted(self, event: Event) -> None:
+        target = str(event.arguments.get("target") or event.arguments.get("to_path") or "")
+        file = event.file = File(target, raw=target)
+        self._looked_up(event, file)
+        source = str(event.arguments.get("source") or "")
+        if source.startswith("/"):
+            file.kind = self._kind(event, source)
+
+    def _kind(self, event: Event, path: str) -> str:
+        found = self._at(event.process, path)
+        namespace = event.process.namespaces.get("mnt", 0)
+        known = found.kind if found else self._nodes.get((namespace, path), ("", 0))[0]
+        # What was refused before anybody looked for it may not be there at all; its name is all there is.
+        return known or ("block" if path.startswith("/dev/") else "")
+
+    def _at(self, process: Process, path: str, *, parent: bool = False) -> Found | None:
+        """Look with the eyes of the process, or of an ancestor that sees the same mounts: it may have ended."""
+        namespace = process.namespaces.get("mnt", 0)
+        step: Process | None = process
+        for _ in range(_GENERATIONS):
+            if step is None or step.namespaces.get("mnt", 0) != namespace:
+                return None
+            found = self._resolver.at(step.pid, namespace, path, parent=parent)
+            if found is not None:
+                return found
+            step = step.parent
+        return None
+
+    def _looked_up(self, event: Event, file: File) -> None:
+        if not event.contained or not file.path.startswith("/") or event.result in _NOTHING_THERE:
+            return
+        process = event.process
+        namespace = process.namespaces.get("mnt", 0)
+        if event.name in _NODES:
+            mode, number = event.arguments.get("mode", 0), event.arguments.get("dev", 0)
+            self._remember((namespace, file.path), (_KINDS.get(mode & 0o170000, ""), number))
+        gone = event.result == 0 and event.name in _MOVES
+        found = None if gone else self._at(process, file.path)
+        if found is None:  # not made, or gone since: its folder is there
+            found = self._at(process, file.path, parent=True)
+            file.kind, file.number = self._nodes.get((namespace, file.path), ("", 0))
+        else:
+            file.kind, file.number, file.device, file.inode = found.kind, found.number, found.device, found.inode
+        if found is not None:
+            self._placed(file, found)
+
+    def _placed(self, file: File, found: Found) -> None:
+        file.path = found.path
+        mount = found.mount
+        if mount is None:
+            return
+        file.peers, file.inner_path = mount.peers, found.inside
+        if mount.point != "/":
+            file.host_path = self._on_host(mount.device, found.inside)
+            file.host_mount = self._on_host(mount.device, mount.root)
+
+    def _remember(self, place: tuple[int, str], node: tuple[str, int]) -> None:
+        self._nodes.pop(place, None)
+        self._nodes[place] = node
+        if len(self._nodes) > _MOST_NODES:
+            del self._nodes[next(iter(self._nodes))]

@@ -1,0 +1,166 @@
+"""Look at an object by the path that a container gave, where the kernel handed none over.
+
+That is so for a call that was refused, and for one that takes a path and returns nothing. It is looked at a moment
+later, so the answer may be about something else by then. It adds to what is known of an attempt and is never the
+ground on which a successful open is judged: there the kernel's own object is at hand.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import stat
+import struct
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+_OPENAT2 = 437  # the same on every machine since Linux 5.6
+_NO_MAGICLINKS, _IN_ROOT = 0x02, 0x10
+_O_PATH = 0o10000000
+_FRESH_S = 0.2
+_MOST = 256
+_KINDS = {
+    stat.S_IFREG: "regular", stat.S_IFDIR: "directory", stat.S_IFBLK: "block", stat.S_IFCHR: "char",
+    stat.S_IFSOCK: "socket", stat.S_IFIFO: "fifo", stat.S_IFLNK: "symlink",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Mounted:
+    """One line of a mount table.
+
+    Attributes:
+        device: Of the file system.
+        root: Path in the file system that is mounted.
+        point: Where, as the process sees it.
+        peers: Peer group of a shared mount; 0 for a private one.
+        kind: File system type.
+    """
+
+    device: int
+    root: str
+    point: str
+    peers: int
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What lies at a path.
+
+    Attributes:
+        path: Resolved, as the process sees it.
+        kind: As ``File.kind``.
+        device, inode, number: As ``File``'s.
+        mount: The mount it lies on; None where the table does not know it.
+        inside: Path in that mount's file system.
+    """
+
+    path: str
+    kind: str
+    device: int
+    inode: int
+    number: int
+    mount: Mounted | None
+    inside: str
+
+
+class Resolver:
+    """Looks at paths as processes see them; mount tables are kept for a moment."""
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self._tables: dict[int, tuple[float, dict[int, Mounted]]] = {}
+        self._call = ctypes.CDLL(None, use_errno=True).syscall
+
+    def at(self, pid: int, namespace: int, path: str, *, parent: bool = False) -> Found | None:
+        """Look at a path.
+
+        Args:
+            pid: The process that gave it.
+            namespace: Inode of its mount namespace; mount tables are kept by it.
+            path: Absolute, from the process's root.
+            parent: Look at the directory it lies in, and put its last part behind; for what may be gone.
+
+        Returns:
+            None where the process or the object is gone, or may not be looked at.
+        """
+        folder, _, last = path.rstrip("/").rpartition("/")
+        try:
+            root = os.open(f"/proc/{pid}/root", _O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            found = self._opened(root, (folder or "/") if parent else path)
+        finally:
+            os.close(root)
+        if found < 0:
+            return None
+        try:
+            seen = os.fstat(found)
+            shown = str(Path(f"/proc/self/fd/{found}").readlink())
+            information = Path(f"/proc/self/fdinfo/{found}").read_text("ascii")
+        except OSError:
+            return None
+        finally:
+            os.close(found)
+        number = next((line.split()[1] for line in information.splitlines() if line.startswith("mnt_id:")), "0")
+        mount = self.table(pid, namespace).get(int(number))
+        whole = f"{shown.rstrip('/')}/{last}" if parent else shown
+        inside = ""
+        if mount is not None:
+            below = whole if mount.point == "/" else whole[len(mount.point) :]
+            inside = below if mount.root == "/" else mount.root + below
+        kind = "" if parent else _KINDS.get(stat.S_IFMT(seen.st_mode), "")
+        return Found(
+            whole, kind, seen.st_dev, 0 if parent else seen.st_ino, 0 if parent else seen.st_rdev, mount, inside
+        )
+
+    def table(self, pid: int, namespace: int) -> dict[int, Mounted]:
+        """Return the mounts that a process sees, by their number."""
+        known = self._tables.get(namespace)
+        now = time.monotonic()
+        if known is not None and now - known[0] < _FRESH_S:
+            return known[1]
+        try:
+            text = Path(f"/proc/{pid}/mountinfo").read_text("utf-8", "surrogateescape")
+        except OSError:
+            return known[1] if known else {}
+        table = read(text)
+        self._tables.pop(namespace, None)
+        self._tables[namespace] = now, table
+        if len(self._tables) > _MOST:
+            del self._tables[next(iter(self._tables))]
+        return table
+
+    def _opened(self, root: int, path: str) -> int:
+        how = struct.pack("<QQQ", _O_PATH | os.O_CLOEXEC, 0, _NO_MAGICLINKS | _IN_ROOT)
+        name = os.fsencode(path).split(b"\0", 1)[0]
+        found: int = self._call(_OPENAT2, root, name, how, len(how))
+        return found
+
+
+def read(mountinfo: str) -> dict[int, Mounted]:
+    """Read a mount table; lines that are none are left out.
+
+    Args:
+        mountinfo: Text of ``/proc/PID/mountinfo``.
+    """
+    found: dict[int, Mounted] = {}
+    for line in mountinfo.splitlines():
+        words = line.split(" ")
+        major, _, minor = words[2].partition(":") if len(words) > 6 else ("", "", "")
+        if not (words[0].isdecimal() and major.isdecimal() and minor.isdecimal() and "-" in words):
+            continue
+        behind = words.index("-", 6)
+        shared = next((word[7:] for word in words[6:behind] if word.startswith("shared:")), "0")
+        device = os.makedev(int(major), int(minor))
+        found[int(words[0])] = Mounted(device, _plain(words[3]), _plain(words[4]), int(shared), words[behind + 1])
+    return found
+
+
+def _plain(text: str) -> str:
+    for code, letter in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        text = text.replace(code, letter)
+    return text
