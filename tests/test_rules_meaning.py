@@ -180,6 +180,14 @@ def test_text(text: str, value: str, expected: bool) -> None:
         ("evt.buffer bstartswith 0xCAFE", {"evt.buffer": b"\xca\xfe\xba\xbe\x00"}, True),
         ("evt.buffer contains GET", {"evt.buffer": b"xGET /"}, True),
         ("evt.buffer endswith /", {"evt.buffer": b"xGET /"}, True),
+        ("evt.buffer in (GET, PUT)", {"evt.buffer": b"PUT"}, True),
+        # A raw argument is a number or a text.
+        ("evt.rawarg.cmd = 5", {"evt.rawarg.cmd": 5}, True),
+        ("evt.rawarg.cmd = 5", {"evt.rawarg.cmd": "5"}, True),
+        ("evt.rawarg.cmd != 5", {"evt.rawarg.cmd": 5}, False),
+        ("evt.rawarg.cmd in (x, 0x10)", {"evt.rawarg.cmd": 16}, True),
+        ("evt.rawarg.cmd >= 5", {"evt.rawarg.cmd": 7}, True),
+        ("evt.rawarg.cmd = x", {"evt.rawarg.cmd": "x"}, True),
         # What is the same for every event.
         ("evt.dir = <", {"evt.type": "open"}, True),
         ("evt.dir = >", {"evt.type": "open"}, False),
@@ -227,6 +235,8 @@ def test_a_missing_side_makes_a_comparison_of_two_fields_no() -> None:
         ("fd.num = x", "no number"),
         ("fd.num = 1_0", "no number"),
         ("fd.num contains 1", "cannot be asked"),
+        ("evt.rawarg.cmd contains 1", "cannot be asked"),
+        ("evt.rawarg.cmd > 1e+3", "no number"),
         ("fd.sport = http", "no number"),
         ("evt.is_open_write = 1", "true or false"),
         ("evt.is_open_write contains true", "cannot be asked"),

@@ -12,7 +12,7 @@ from holdfast.model.logic import All, AnyOf, Expr, contains, ends_with, has, is_
 from holdfast.model.values import Members
 from holdfast.model.words import event as word
 from holdfast.reason.allowed import Allowed, Pattern, Shape
-from holdfast.reason.kernel_filter import KernelFilter, Result, Scope, kernel_filter
+from holdfast.reason.kernel_filter import KernelFilter, Result, Scope, kernel_filter, kernel_filters
 from holdfast.reason.pushdown import PATHS, demand
 from holdfast.rules.condition import parse
 from holdfast.rules.fields import field
@@ -240,6 +240,13 @@ def test_paths(text: str, expected: set[str] | None) -> None:
 )  # fmt: skip
 def test_filters(text: str, expected: KernelFilter) -> None:
     assert filtered(text) == expected
+
+
+def test_several_conditions_are_let_through_together() -> None:
+    texts = ("container.id != host", "container.id != host and proc.name = x", "evt.type = dup", "fd.name = /a")
+    found = kernel_filters([lowered(text) for text in texts], TYPE, "openat")
+    assert [one.told() for one in found] == [["processes of containers"], ["path /a"]]
+    assert kernel_filters([lowered("evt.type = dup")], TYPE, "openat") == ()
 
 
 def test_sockets() -> None:

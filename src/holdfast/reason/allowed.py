@@ -109,7 +109,9 @@ class Allowed:
         if self.patterns is not None and other.patterns is not None:
             both = self.patterns | other.patterns
             return Allowed(both if len(both) <= MOST else None, frozenset(), missing)
-        excluded = frozenset(one for one in self.excluded | other.excluded if not (self.allows(one) or other.allows(one)))
+        excluded = frozenset(
+            one for one in self.excluded | other.excluded if not (self.allows(one) or other.allows(one))
+        )
         return Allowed(None, excluded, missing)
 
     def __and__(self, other: Allowed) -> Allowed:

@@ -6,14 +6,16 @@ Source:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from holdfast.model.facts import Fact
+from holdfast.model.logic import Expr
 from holdfast.model.words import event as word
 from holdfast.reason.allowed import Allowed, Pattern, Shape
-from holdfast.reason.pushdown import PATHS, Demand
+from holdfast.reason.pushdown import PATHS, Demand, demand
 from holdfast.rules.fields import field
 
 
@@ -78,7 +80,18 @@ _HOST = "host"
 _READ, _WRITE = (field("evt.is_open_read"),), (field("evt.is_open_write"), word.WRITE)
 _RESULT, _ERROR, _FAILED, _NUMBER = field("evt.rawres"), field("evt.res"), field("evt.failed"), field("fd.num")
 _MAKES_DESCRIPTOR = frozenset(
-    ("open", "openat", "openat2", "creat", "open_by_handle_at", "socket", "accept", "accept4", "memfd_create", "userfaultfd")
+    (
+        "open",
+        "openat",
+        "openat2",
+        "creat",
+        "open_by_handle_at",
+        "socket",
+        "accept",
+        "accept4",
+        "memfd_create",
+        "userfaultfd",
+    )
 )
 """Calls whose descriptor is their result; of others ``fd.num`` is an argument."""
 _INET = frozenset(("AF_INET", "AF_INET6"))
@@ -130,6 +143,21 @@ def kernel_filter(demanded: Demand, name: str) -> KernelFilter:
         for fact in (*PATHS, field("fd.directory"), field("fd.filename")):
             looked(fact)
     return KernelFilter(False, scope, reads, writes, paths, families, ports, result, frozenset(used))
+
+
+def kernel_filters(conditions: Iterable[Expr], type_fact: Fact[Any], name: str) -> tuple[KernelFilter, ...]:
+    """Return what a kernel program must let through of events of one type, for several conditions.
+
+    Args:
+        conditions: Of the rules or techniques.
+        type_fact: The question for the type: Falco's ``evt.type``, or ``event.syscall``.
+        name: The type.
+
+    Returns:
+        An event has to be told if one of these lets it through; none at all means that no condition can be met.
+    """
+    found = (kernel_filter(demand(condition, type_fact, name), name) for condition in conditions)
+    return tuple(dict.fromkeys(one for one in found if not one.never))
 
 
 def _only(allowed: Allowed, value: object) -> bool:

@@ -34,14 +34,14 @@ _ORDER = frozenset(("<", "<=", ">", ">="))
 _ON_TEXT = frozenset(_OPS) - {"bcontains", "bstartswith"}
 _ALLOWED: dict[Kind, frozenset[str]] = {
     Kind.TEXT: _ON_TEXT,
-    Kind.DYNAMIC: _ON_TEXT,
+    Kind.DYNAMIC: _EQUAL | _ORDER,
     Kind.NUMBER: _EQUAL | _ORDER,
     Kind.FRACTION: _EQUAL | _ORDER,
     Kind.PORT: _EQUAL | _ORDER,
     Kind.FLAG: _EQUAL,
     Kind.ADDRESS: _EQUAL,
     Kind.NETWORK: _EQUAL,
-    Kind.BYTES: frozenset(("=", "==", "!=", "contains", "bcontains", "startswith", "bstartswith", "endswith")),
+    Kind.BYTES: _EQUAL | frozenset(("contains", "bcontains", "startswith", "bstartswith", "endswith")),
 }
 _LISTED = frozenset(("in", "intersects"))
 _HEXADECIMAL = frozenset("0123456789abcdefABCDEF")
@@ -119,7 +119,7 @@ def comparison(check: Check | Exists) -> Expr:
         return settled(_against_field(check, left, check.value))
     values = check.value if isinstance(check.value, tuple) else (check.value,)
     try:
-        read = tuple(_value(left, check.op, value) for value in values)
+        read = tuple(one for value in values for one in _values(left, check.op, value))
     except ValueError as error:
         raise Meaningless(str(error), check.at) from error
     op, wanted = _shape(left, check, read)
@@ -166,7 +166,10 @@ def _single(left: Meaning, check: Check, op: Op, values: tuple[Any, ...]) -> tup
         return Op.ONCE, Comparison(op, values)
     if op in {Op.ONE_OF, Op.AT_OR_BELOW}:
         return op, values
-    return op, values[0]
+    first, *others = values
+    if others:  # a number that is meant both ways
+        return (Op.ONE_OF if op is Op.IS else Op.NONE_OF), values
+    return op, first
 
 
 def _against_field(check: Check, left: Meaning, value: Operand) -> Expr:
@@ -199,13 +202,26 @@ def _comparer(left: Meaning, check: Check, *, listed: bool) -> Callable[[Any, An
 # --- which value ----------------------------------------------------------------------------------------------------
 
 
+def _values(left: Meaning, op: str, text: str) -> tuple[Any, ...]:
+    """Read a value; for a field whose answers are numbers or texts a number is meant both ways."""
+    if left.kind is not Kind.DYNAMIC:
+        return (_value(left, op, text),)
+    try:
+        number = _number(left, text)
+    except ValueError:
+        if op in _ORDER:
+            raise
+        return (text,)
+    return (number,) if op in _ORDER else (number, text)
+
+
 def _value(left: Meaning, op: str, text: str) -> Any:
     """Read a value as the kind of answer that it is compared with.
 
     Raises:
         ValueError: It is none; its text is the sentence.
     """
-    if left.kind in {Kind.TEXT, Kind.DYNAMIC}:
+    if left.kind is Kind.TEXT:
         return _text(left, op, text)
     if left.kind is Kind.BYTES:
         return _bytes(op, text)
