@@ -145,6 +145,9 @@ def web(answers=(), context=None, *, drip=False):
 
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            if len(body) < int(self.headers["Content-Length"]):
+                self.close_connection = True  # the sender was killed in the middle of it
+                return
             requests.append((self.path, dict(self.headers), body))
             if drip:
                 self.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")

@@ -137,7 +137,7 @@ def sink(wanted: Wanted) -> Sink:
         host, port = parts.hostname or "", parts.port or 0
     except ValueError as error:
         raise Usage("this is no address of a receiver", wanted.address, "write syslog+tls://host:port") from error
-    transport = _SYSLOG[parts.scheme]
+    transport = _SYSLOG[wanted.address.partition("://")[0]]
     place = parts.path if transport is Transport.UNIX else host
     if not place:
         raise Usage("this is no address of a receiver", wanted.address, "write syslog+tls://host:port")

@@ -75,7 +75,8 @@ class Webhook:
             host, port = parts.hostname, parts.port
         except ValueError as error:
             raise Usage("this is no address of a receiver", address, "write https://host/path") from error
-        if parts.scheme not in {"http", "https"} or not host or parts.username is not None:
+        plain = address.isascii() and address.isprintable() and " " not in address
+        if parts.scheme not in {"http", "https"} or not host or parts.username is not None or not plain:
             raise Usage("this is no address of a receiver", address, "write https://host/path, without a user")
         if (token_file or token_variable) and parts.scheme == "http" and host not in _LOOPBACK:
             raise Usage("a token would travel unprotected", address, "take https")
