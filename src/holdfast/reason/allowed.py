@@ -154,9 +154,10 @@ def _narrowed(a: Any, b: Any) -> tuple[Any, Any] | None:
     highs = [high for high in (a[1], b[1]) if high is not None]
     try:
         low, high = max(lows, default=None), min(highs, default=None)
-        return None if low is not None and high is not None and low > high else (low, high)
+        empty = low is not None and high is not None and low > high
     except TypeError:
         return a[0], a[1]
+    return None if empty else (low, high)
 
 
 def _width(patterns: frozenset[Pattern]) -> tuple[int, int]:
