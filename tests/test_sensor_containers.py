@@ -299,6 +299,36 @@ def test_an_answer_of_any_shape_is_read(told: dict[str, Any]) -> None:
     assert described(told, "docker").container.runtime == "docker"
 
 
+@given(
+    st.dictionaries(st.sampled_from(["Type", "Action", "Actor", "id", "status", "timeNano"]), JSON),
+    JSON | st.sampled_from([ID, "../x", "\ud800", ""]), JSON,
+)  # fmt: skip
+def test_an_event_of_any_shape_is_read(told: dict[str, Any], identity: Any, attributes: Any) -> None:
+    source = Docker("/nowhere.sock")
+    source._registry = registry = Registry([source])
+    try:
+        for line in (told, {**told, "Type": "container", "Action": "create",
+                            "Actor": {"ID": identity, "Attributes": attributes}}):  # fmt: skip
+            try:
+                source._event(json.dumps(line).encode())
+            except NotReachable:
+                assert identity == ID, "only an id is asked for"
+        assert set(registry.known()) <= {ID}
+    finally:
+        source.stop()
+
+
+@pytest.mark.parametrize("identity", ["../../etc", "web one", "\udcff", "a\0b", "", "."])
+def test_what_is_no_id_is_asked_nobody(identity: str) -> None:
+    sources = (Docker("/nowhere.sock"), Bundles("/nowhere"))
+    registry = Registry(sources)
+    for source in sources:
+        source._registry = registry
+    sources[0]._inspect(identity, None)
+    sources[1]._answer(identity)
+    assert registry.known()[identity].container.state == "missing"
+
+
 @given(st.dictionaries(st.sampled_from(["annotations", "linux", "process", "mounts", "root"]), JSON))
 def test_a_configuration_of_any_shape_is_read(told: dict[str, Any]) -> None:
     assert bundles.described(told, ID, "").container.id == ID

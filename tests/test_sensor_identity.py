@@ -223,8 +223,14 @@ def test_the_answers_about_a_real_exec(tmp_path: Path) -> None:
             "proc.cwd": f"{tmp_path}/", "proc.ppid": os.getpid(), "proc.exe_ino": program.stat().st_ino,
             "user.uid": os.geteuid(), "user.name": "root", "container.id": "host", "evt.res": "SUCCESS",
             "evt.type": "execve", "proc.pname": Path("/proc/self/comm").read_text().strip(), "proc.tty": 0,
-            "proc.is_exe_from_memfd": False,
+            "proc.is_exe_from_memfd": False, "proc.is_exe_upper_layer": False,
         }  # fmt: skip
         assert {name: answer[name](event) for name in wanted} == wanted
+        with subprocess.Popen(["sleep", "1.0791"]):
+            running = watch.until(line("sleep 1.0791"))
+            assert answer["proc.exe_ino.ctime"](running) == program.stat().st_ctime_ns
+            assert answer["proc.exe_ino.mtime"](running) == program.stat().st_mtime_ns
+            age = answer["proc.exe_ino.ctime_duration_proc_start"](running)
+            assert 0 < age < time.time_ns()
         assert set(answer["proc.env"](event).split()) == {"HELD=fast", f"PATH={os.environ['PATH']}"}
         assert abs(answer["proc.pid.ts"](event) - time.time_ns()) < 60_000_000_000

@@ -21,7 +21,7 @@ FRESH_S = 5.0
 MOST = 1024
 """Most containers whose accounts are remembered."""
 _USER_NAMESPACE = 4026531837  # PROC_USER_INIT_INO
-_PLAIN = frozenset(
+PLAIN = frozenset(
     {"btrfs", "erofs", "ext2", "ext3", "ext4", "f2fs", "overlay", "ramfs", "squashfs", "tmpfs", "xfs", "zfs"}
 )
 """File systems that the kernel serves itself, so that a look cannot be made to wait."""
@@ -126,7 +126,7 @@ def _harmless(folder: int, name: str) -> bool:
         return False
     kinds = {mount.target: mount.fstype for mount in mounts_of(table)}
     way = [kinds[path] for path in ("/", "/etc", f"/etc/{name}") if path in kinds]
-    return "/" in kinds and _PLAIN.issuperset(way)
+    return "/" in kinds and PLAIN.issuperset(way)
 
 
 def _read(handle: int, former: _File | None) -> _File | None:

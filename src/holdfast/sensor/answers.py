@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from holdfast.model.event import Event, Process
+from holdfast.model.event import Event, Executable, Process
 from holdfast.sensor import answers_container, answers_event, answers_file, answers_process, answers_socket
 from holdfast.sensor.accounts import Account, Accounts
 from holdfast.sensor.layers import Layers
@@ -39,6 +39,9 @@ class Answers:
         self.table: dict[str, Ask] = {
             **answers_event.ANSWERS, **answers_process.ANSWERS, **answers_container.ANSWERS, **answers_file.ANSWERS,
             **answers_socket.answers(), **self._users(),
+            "proc.exe_ino.ctime": lambda event: self._timed(event).changed_ns or None,
+            "proc.exe_ino.mtime": lambda event: self._timed(event).modified_ns or None,
+            "proc.exe_ino.ctime_duration_proc_start": self._age,
             "proc.is_exe_upper_layer": self._origin("upper"), "proc.is_exe_lower_layer": self._origin("image"),
             **{
                 f"proc.a{word}": answers_process.of_ancestors(trait)
@@ -101,6 +104,17 @@ class Answers:
             "group.gid": lambda event: event.process.effective_group,
             "group.name": lambda event: self._accounts.group(event.process, event.process.effective_group),
         }
+
+    def _timed(self, event: Event) -> Executable:
+        executable = event.process.executable
+        if not executable.changed_ns:
+            executable.changed_ns, executable.modified_ns = self._layers.times(event.process)
+        return executable
+
+    def _age(self, event: Event) -> int | None:
+        """Say how long before the process started its program was last changed; None where that came after."""
+        changed, start = self._timed(event).changed_ns, answers_process.epoch(event, event.process.start_ns)
+        return start - changed if changed and start is not None and start >= changed else None
 
     def _origin(self, wanted: str) -> Ask:
         def ask(event: Event) -> bool | None:

@@ -155,7 +155,7 @@ def _leader(find: Callable[[Process], Process | None], trait: Trait) -> Ask:
     return ask
 
 
-def _epoch(event: Event, boot_ns: int) -> int | None:
+def epoch(event: Event, boot_ns: int) -> int | None:
     """Turn a time since boot into one since 1970, by the clocks as they stood at the event."""
     return boot_ns + event.wall_ns - event.at_ns if boot_ns else None
 
@@ -179,11 +179,6 @@ def _directory(event: Event) -> str | None:
     """Return the current directory; Falco writes it with a slash at its end."""
     found = event.process.directory
     return f"{found.rstrip('/')}/" if found else None
-
-
-def _changed_before_start(event: Event) -> int | None:
-    changed, start = event.process.executable.changed_ns, _epoch(event, event.process.start_ns)
-    return start - changed if changed and start is not None and start >= changed else None
 
 
 def _login_shell(event: Event) -> int | None:
@@ -226,13 +221,10 @@ ANSWERS: dict[str, Ask] = {
     "proc.loginshellid": _login_shell,
     "proc.duration": lambda event: _since(event, event.process.start_ns),
     "proc.ppid.duration": lambda event: _grandparent_time(event, _since),
-    "proc.pid.ts": lambda event: _epoch(event, event.process.start_ns),
-    "proc.ppid.ts": lambda event: _grandparent_time(event, _epoch),
+    "proc.pid.ts": lambda event: epoch(event, event.process.start_ns),
+    "proc.ppid.ts": lambda event: _grandparent_time(event, epoch),
     "proc.is_exe_from_memfd": _memfd,
     "proc.exe_ino": lambda event: event.process.executable.inode or None,
-    "proc.exe_ino.ctime": lambda event: event.process.executable.changed_ns or None,
-    "proc.exe_ino.mtime": lambda event: event.process.executable.modified_ns or None,
-    "proc.exe_ino.ctime_duration_proc_start": _changed_before_start,
     "thread.cap_effective": lambda event: capabilities(event.process.effective),
     "thread.cap_permitted": lambda event: capabilities(event.process.permitted),
 }  # fmt: skip

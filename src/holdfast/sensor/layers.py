@@ -1,6 +1,6 @@
-"""Where a container's program lies: in the image, or written since (overlay's upper layer).
+"""Where a container's program lies: in the image, or written since (overlay's upper layer); and how old it is.
 
-The kernel's records do not tell, so the overlay's own upper directory is asked, on the host, when a rule wants to
+Where the kernel's records do not tell, the overlay's own upper directory is asked, on the host, when a rule wants to
 know. Paths are walked name by name and no link is followed: they are somebody else's.
 """
 
@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from holdfast.model.event import Process
 from holdfast.platforms._linux_host_records import mounts_of, unescaped
+from holdfast.sensor.accounts import PLAIN
 
 LIMIT = 1 << 20
 FRESH_S = 2.0
@@ -62,6 +63,25 @@ class Layers:
         if shown is None:  # gone, and nothing of the image covers the place: it was written since, and deleted
             return "upper" if self._runs(process) else ""
         return "image" if shown.st_ino == process.executable.inode else ""
+
+    def times(self, process: Process) -> tuple[int, int]:
+        """Say when a running program's file was last changed and modified.
+
+        Returns:
+            ctime and mtime, nanoseconds since 1970; zeros where the process ended, runs another program by now, or
+            its program lies where a look could be made to wait.
+        """
+        executable = process.executable
+        mounts = process.namespaces.get("mnt", 0)
+        container = process.container
+        mount = _over(executable.path, self._table(process, f"mnt{mounts}" if container is None else container.id))
+        if mount is None or mount.kind not in PLAIN or not executable.inode:
+            return 0, 0
+        try:
+            found = os.stat(f"{self._proc}/{process.pid}/exe")  # noqa: PTH116 - the file itself, whatever its name
+        except OSError:
+            return 0, 0
+        return (found.st_ctime_ns, found.st_mtime_ns) if found.st_ino == executable.inode else (0, 0)
 
     def _table(self, process: Process, identity: str) -> tuple[_Mount, ...]:
         known = self._tables.get(identity)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -61,6 +62,8 @@ POD = {
     "io.kubernetes.cri-o.SandboxID": "io.kubernetes.sandbox.id",
 }
 """What containerd and CRI-O call it -> the label that kubelet sets, which the rest of the sensor asks for."""
+_ID = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9_+.-]{0,1023}")
+"""What runc takes for an id."""
 _POWERS = frozenset({"CAP_SYS_ADMIN", "CAP_SYS_MODULE", "CAP_SYS_PTRACE", "CAP_SYS_RAWIO", "CAP_NET_ADMIN"})
 
 
@@ -130,10 +133,8 @@ class Bundles:
             self._tell(Known(Container(identity), ended=True))
 
     def _answer(self, identity: str) -> None:
-        if "/" in identity or identity in {"", ".", ".."}:
-            return
         found = False
-        for place, folder in self._folders():
+        for place, folder in self._folders() if _ID.fullmatch(identity) else ():
             if self._read(place, folder, identity):
                 self._there[f"{folder}/{identity}"] = identity
                 found = True

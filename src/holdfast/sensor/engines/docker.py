@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import threading
 import time
@@ -30,6 +31,7 @@ _FILTER = quote(json.dumps({"type": ["container"]}))
 _AGAIN_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 """How long to wait before an engine that failed is asked again; the last one for ever after."""
 _WANTED = 1024
+_ID = re.compile(r"[0-9a-f]{64}")
 _ENDED = frozenset({"die", "died", "destroy", "remove"})
 _BORN = frozenset({"create", "init", "start", "started", "restart", "rename"})
 
@@ -137,7 +139,7 @@ class Docker:
             self._tell(Known(Container(identity, runtime=self.name, state="complete"), ended=True))
         self._told &= set(present)
         for identity, entry in present.items():
-            if entry.get("State") in {"running", "paused", "restarting", "created", "stopping"}:
+            if str(entry.get("State")) in {"running", "paused", "restarting", "created", "stopping"}:
                 self._inspect(identity, None)
 
     def _event(self, line: bytes) -> None:
@@ -155,7 +157,7 @@ class Docker:
         if type(nanoseconds) is int:
             self._since = f"{nanoseconds // 1_000_000_000}.{nanoseconds % 1_000_000_000:09d}"
         action = str(told.get("Action") or told.get("status") or "").partition(":")[0]
-        if not identity:
+        if not _ID.fullmatch(identity):
             return
         if action in _ENDED:
             self._told.discard(identity)
@@ -176,6 +178,10 @@ class Docker:
 
     def _inspect(self, identity: str, first: Container | None) -> None:
         """Ask for one container; for one that is gone already its event has told enough."""
+        if not _ID.fullmatch(identity):  # an engine would take anything else for a name
+            if self._registry is not None:
+                self._registry.unknown(identity, self.name)
+            return
         status, body = get(self._path, f"/containers/{quote(identity, safe='')}/json", self._timeout_s)
         told = _parsed(body, self._path) if status == 200 else None
         if isinstance(told, dict) and told.get("Id"):
