@@ -132,6 +132,14 @@ def server_context(folder, *, client=False):
     return context
 
 
+def _dripped(file, over):
+    """Begin an answer and go on with it, letter by letter, for ever."""
+    with suppress(OSError):
+        file.write(b"HTTP/1.1 200 OK\r\nX: ")
+        while not over.wait(0.05):
+            file.write(b"a")
+
+
 @contextmanager
 def web(answers=(), context=None, *, drip=False):
     """Serve HTTP: ``answers`` first, each ``(status, headers)``; then 200. Yield the list of requests."""
@@ -150,12 +158,7 @@ def web(answers=(), context=None, *, drip=False):
                 return
             requests.append((self.path, dict(self.headers), body))
             if drip:
-                self.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
-                while not over.wait(0.05):
-                    try:
-                        self.wfile.write(b"a")
-                    except OSError:
-                        return
+                _dripped(self.wfile, over)
                 return
             answer = left.pop(0) if left else (200, {})
             status, headers = answer(body) if callable(answer) else answer
