@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
-from holdfast.app import rules as rule_files
-from holdfast.app.interruption import heeded
+from holdfast.app import watch_keeping, watch_policy, watch_rules
+from holdfast.app.watch_health import Health
+from holdfast.app.watch_verdicts import Verdicts
 from holdfast.model.alert import Alert
-from holdfast.model.event import Answer, Container, Event
-from holdfast.model.facts import Fact
-from holdfast.rules.ruleset import Ruleset, load
+from holdfast.model.errors import Error
+from holdfast.model.event import Container, Event
+from holdfast.model.technique import Technique
+from holdfast.rules.ruleset import Ruleset
 from holdfast.sensor import coverage
 from holdfast.sensor.engines.registry import Registry
+from holdfast.sensor.incidents import grouped
+from holdfast.sensor.interests import Interest
 from holdfast.sensor.judge import Judge, Node
+from holdfast.sensor.policy import PER_MINUTE, Policy
+from holdfast.sensor.recording import Recorder
+from holdfast.sensor.respond import Responder
 from holdfast.sensor.watching import Sensor
-from holdfast.store.spool import Spool
 from holdfast.techniques import load as techniques
 
 WAITS_S = 0.05
 """How long an alert waits for the name of its container."""
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +45,42 @@ class Wanted:
         spool: File that keeps the alerts; empty keeps them nowhere.
         seconds: Stop after so many; 0 goes on until somebody stops it.
         catalogue: Judge by the techniques.
+        policy: Policy file; empty alerts everything.
+        sinks: Where alerts go from the spool, as ``watch_keeping.parsed`` reads them.
+        record: File that events are written to; empty writes none.
+        record_bytes: Its largest size.
+        metrics: ``HOST:PORT`` to serve Prometheus metrics at; empty serves none.
+        health: File that is kept up to date with what the sensor counts; empty writes none.
+        heartbeat_s: Seconds between two heartbeats in the spool and the health file; 0 for none.
+        keep_capabilities: Do not drop the capabilities that are not needed any more.
     """
 
     rules: tuple[str, ...] = ()
     spool: str = ""
     seconds: float = 0
     catalogue: bool = True
+    policy: str = ""
+    sinks: tuple[str, ...] = field(default=())
+    record: str = ""
+    record_bytes: int = 256 << 20
+    metrics: str = ""
+    health: str = ""
+    heartbeat_s: float = 60
+    keep_capabilities: bool = False
 
 
-def watch(wanted: Wanted, told: Callable[[Alert], None], ready: Callable[[str], None] = lambda _: None) -> int:
+Told = Callable[[Sequence[Alert]], None]
+"""Is given the alerts of one event, after they were kept."""
+Say = Callable[[str], None]
+
+
+def watch(wanted: Wanted, told: Told, say: Say = lambda _: None) -> int:
     """Watch until somebody stops it.
 
     Args:
         wanted: What a person asked for.
-        told: Is given each alert, after it was kept.
-        ready: Is given a line that says what is watched, once the programs are attached.
+        told: Is given each event's alerts.
+        say: Is given lines about the sensor itself: what is watched, what is wrong with a file.
 
     Returns:
         How many alerts there were.
@@ -58,56 +89,136 @@ def watch(wanted: Wanted, told: Callable[[Alert], None], ready: Callable[[str], 
         NotPermitted: The process may not load programs.
         BpfRefused: The kernel refused one of them.
         NotReachable: There is no libbpf, or a file is missing.
-        NotUnderstood: A rules file holds an error.
+        NotUnderstood: The policy holds an error, or no rule could be loaded.
+        Usage: A sink or an address is written wrong.
     """
-    from holdfast.sensor.engines.docker import Docker
-
     catalogue = techniques() if wanted.catalogue else {}
-    ruleset = _ruleset(wanted.rules)
-    judge = Judge(catalogue, _node(), ruleset)
-    interests = coverage.merged(
+    ruleset = watch_rules.loaded(wanted.rules, say)
+    policy = read_policy(wanted, ruleset, say)
+    here = node()
+    judge = Judge(catalogue, here, ruleset)
+    wishes = wishes_of(catalogue, ruleset)
+    with ExitStack() as stack:
+        stop = stack.enter_context(_stoppable())
+        health = stack.enter_context(Health(wanted.metrics, wanted.health, wanted.heartbeat_s))
+        keeping = watch_keeping.Keeping(wanted.spool, wanted.sinks, say)
+        stack.callback(keeping.close)
+        sensor = stack.enter_context(Sensor(wishes, watch_rules.answers(ruleset.rules) if ruleset else None))
+        registry = _registry()
+        stack.callback(registry.stop)
+        registry.start()
+        sensor.containers.wanted = registry.wanted
+        verdicts = Verdicts(
+            judge, here, policy, responder=Responder(policy.per_minute),
+            people=lambda: list(sensor.processes.alive.values()), complete=lambda event: _named(event, registry),
+        )  # fmt: skip
+        recorder = _recorder(wanted, sensor, here, ruleset, say)
+        if recorder is not None:
+            stack.callback(recorder.close)
+        if not wanted.keep_capabilities:
+            from holdfast.sensor import privileges
+
+            privileges.drop(privileges.needed(responds=policy.acts))
+        health.started(sensor, verdicts, keeping)
+        say(f"watching {len(wishes)} system calls for {len(catalogue)} techniques"
+            + (f" and {len(ruleset.rules)} rules" if ruleset else "") + _mode(policy))  # fmt: skip
+        until = time.monotonic() + wanted.seconds if wanted.seconds else float("inf")
+        count = 0
+        while True:
+            ending = bool(stop.asked) or time.monotonic() >= until
+            if stop.again:
+                stop.again = False
+                keeping.reopen()
+                verdicts.policy = _policy_again(wanted, ruleset, verdicts.policy, say)
+            found: list[Alert] = []
+            for event in sensor.events(0 if ending else min(200, max(0, int((until - time.monotonic()) * 1000)))):
+                news = registry.news()
+                if news:
+                    sensor.containers.learned(news, sensor.processes.alive.values())
+                found += verdicts.alerts(event)
+                if recorder is not None:
+                    recorder.write(event, sensor.around.shared)
+            now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+            found += verdicts.close() if ending else verdicts.quiet(now)
+            found += health.beat(now)
+            keeping.keep(found)
+            health.seen(found)
+            for group in grouped(one for one in found if watch_keeping.told(one)):
+                told(group)
+                count += len(group)
+            if ending:
+                return count
+
+
+def read_policy(wanted: Wanted, ruleset: Ruleset | None, say: Say) -> Policy:
+    """Read the policy that was asked for; without one everything is alerted.
+
+    Raises:
+        NotReachable: It is not there.
+        NotUnderstood: It holds an error; ``say`` was given each.
+    """
+    if not wanted.policy:
+        return Policy(per_minute=PER_MINUTE)
+    names = [rule.name for rule in ruleset.rules] if ruleset else []
+    return watch_policy.load(wanted.policy, techniques(), names, say)
+
+
+def wishes_of(catalogue: dict[str, Technique], ruleset: Ruleset | None) -> dict[str, Interest]:
+    """Return what the kernel is asked to tell."""
+    return coverage.merged(
         coverage.interests(one.seen_as for one in catalogue.values()),
         coverage.rule_interests(ruleset.wanted() if ruleset else ()),
     )
-    spool = Spool.open(Path(wanted.spool)) if wanted.spool else None
-    registry = Registry((Docker(),))
-    count = 0
+
+
+def node() -> Node:
+    """Return who watches: this host, in this run of its kernel."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip().replace("-", "")
+    return Node(os.uname().nodename, boot[:8])
+
+
+@dataclass(slots=True)
+class _Stop:
+    asked: int = 0
+    again: bool = False
+
+
+@contextmanager
+def _stoppable() -> Iterator[_Stop]:
+    """Note signals instead of raising: whatever was read from the kernel is kept before the end.
+
+    SIGINT and SIGTERM end it; SIGHUP has files opened and the policy read again, and ends nothing below nohup.
+    """
+    stop = _Stop()
+
+    def ask(number: int, _: FrameType | None) -> None:
+        if stop.asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        stop.asked = number
+
+    def again(_: int, __: FrameType | None) -> None:
+        stop.again = True
+
+    before: dict[signal.Signals, Any] = {}
     try:
-        with heeded(), Sensor(interests, _fields() if ruleset else None) as sensor:
-            registry.start()
-            sensor.containers.wanted = registry.wanted
-            until = time.monotonic() + wanted.seconds if wanted.seconds else float("inf")
-            ready(f"watching {len(interests)} system calls for {len(catalogue)} techniques"
-                  + (f" and {len(ruleset.rules)} rules" if ruleset else ""))  # fmt: skip
-            try:
-                while time.monotonic() < until:
-                    found = _round(sensor, registry, judge, until)
-                    if spool is not None and found:
-                        spool.append(found)
-                    for alert in found:
-                        told(alert)
-                    count += len(found)
-            except KeyboardInterrupt:
-                pass
+        for number in _STOPPING:
+            before[number] = signal.signal(number, ask)
+        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, again)
+    except ValueError:  # not the main thread: whoever started it ends it
+        yield stop
+        return
+    try:
+        yield stop
     finally:
-        registry.stop()
-        if spool is not None:
-            spool.close()
-    return count
+        for number, old in before.items():
+            signal.signal(number, old if old is not None else signal.SIG_DFL)
 
 
-def _round(sensor: Sensor, registry: Registry, judge: Judge, until: float) -> list[Alert]:
-    wait = min(200, max(0, int((until - time.monotonic()) * 1000)))
-    found: list[Alert] = []
-    for event in sensor.events(wait):
-        news = registry.news()
-        if news:
-            sensor.containers.learned(news, sensor.processes.alive.values())
-        alerts = list(judge.judge(event))
-        if alerts and _named(event, registry):
-            alerts = list(judge.judge(event))  # once more, with the container's name
-        found += alerts
-    return found
+def _registry() -> Registry:
+    from holdfast.sensor.engines.bundles import Bundles
+    from holdfast.sensor.engines.docker import PODMAN, Docker
+
+    return Registry((Docker(), Docker(PODMAN, "podman"), Bundles()))
 
 
 def _named(event: Event, registry: Registry) -> bool:
@@ -117,17 +228,26 @@ def _named(event: Event, registry: Registry) -> bool:
     return registry.resolve(container, WAITS_S)
 
 
-def _ruleset(files: Sequence[str]) -> Ruleset | None:
-    if not files:
+def _policy_again(wanted: Wanted, ruleset: Ruleset | None, former: Policy, say: Say) -> Policy:
+    try:
+        return read_policy(wanted, ruleset, say)
+    except Error as error:
+        say(f"the policy stays as it was: {error.what}")
+        return former
+
+
+def _mode(policy: Policy) -> str:
+    if not policy.name:
+        return ""
+    return f"; policy {policy.name}: " + ("enforced" if policy.acts else "audit, nothing is done")
+
+
+def _recorder(wanted: Wanted, sensor: Sensor, here: Node, ruleset: Ruleset | None, say: Say) -> Recorder | None:
+    if not wanted.record:
         return None
-    loaded = load(rule_files.texts(tuple(files)))
-    return Ruleset(loaded.rules)
-
-
-def _fields() -> dict[Fact[Any], Answer]:
-    return {}
-
-
-def _node() -> Node:
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip().replace("-", "")
-    return Node(os.uname().nodename, boot[:8])
+    around = sensor.around
+    head = {"node": here.name, "boot": here.boot, "namespaces": around.namespaces, "proc": around.proc}
+    asked = watch_rules.local(ruleset.rules) if ruleset else ()
+    recorder = Recorder(Path(wanted.record), head, wanted.record_bytes, asked, say)
+    recorder.enter(sensor.processes.alive.values())
+    return recorder
