@@ -716,6 +716,49 @@ def test_a_container_of_plain_runc_has_its_name(tmp_path: Path) -> None:
         subprocess.run(["runc", "delete", "--force", name], check=False, timeout=20)
 
 
+@pytest.mark.root
+@pytest.mark.engine
+def test_a_container_of_containerd_alone_has_its_name(tmp_path: Path) -> None:
+    tree(tmp_path / "box")
+    space, name = f"hf-sensor-{os.getpid()}", f"{PREFIX}-lone"
+    ctr = ("ctr", "--namespace", space)
+    words = ("run", "--detach", "--rootfs", str(tmp_path / "box"), name, "/bin/sleep", "600")
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    try:
+        subprocess.run([*ctr, *words], timeout=30, check=True, **quiet)
+        with Machine(Bundles()) as machine:
+            end = time.monotonic() + 10
+            while True:
+                machine.look()
+                inside = [one for one in machine.processes.alive.values() if one.container and one.container.id == name]
+                if inside:
+                    break
+                assert time.monotonic() < end
+                time.sleep(0.02)
+            (first,) = inside
+            assert first.container is not None
+            assert (first.name, first.container.name, first.container.runtime) == ("sleep", name, "containerd")
+            assert first.container.privileged is False
+            for kill in (("task", "kill", "-s", "9", name), ("task", "rm", name), ("container", "rm", name)):
+                end = time.monotonic() + 10
+                while subprocess.run([*ctr, *kill], timeout=30, check=False, **quiet).returncode:
+                    assert time.monotonic() < end, kill
+                    time.sleep(0.05)
+            machine.registry.wanted(Container(name))
+            end = time.monotonic() + 10
+            while not machine.registry.known()[name].ended:
+                assert time.monotonic() < end
+                machine.registry.wanted(Container("other"))
+                time.sleep(0.05)
+    finally:
+        for kill in (("task", "rm", "--force", name), ("container", "rm", name), ("namespace", "rm", space)):
+            subprocess.run([*ctr[: 1 if kill[0] == "namespace" else 3], *kill], timeout=30, check=False, **quiet)
+        above = ("run/containerd/io.containerd.*/", "run/containerd/runc/", "sys/fs/cgroup/*/", "sys/fs/cgroup/")
+        for pattern in above:
+            for left in Path("/").glob(f"{pattern}{space}"):  # containerd keeps the empty folders of a namespace
+                left.rmdir()
+
+
 def test_an_unreadable_socket_is_an_error_with_what_to_do() -> None:
     with pytest.raises(Error) as caught:
         unix_http.get("/nowhere.sock", "/x", 1)

@@ -207,7 +207,7 @@ def described(told: dict[str, Any], identity: str, runtime: str, pid: int = 0) -
     if notes.get("io.kubernetes.cri.container-type") == "sandbox":
         labels.setdefault("io.kubernetes.sandbox.id", identity)
     image = notes.get("io.kubernetes.cri.image-name") or notes.get("io.kubernetes.cri-o.ImageName", "")
-    name = labels.get("io.kubernetes.container.name") or notes.get("nerdctl/name", "")
+    name = labels.get("io.kubernetes.container.name") or notes.get("nerdctl/name", "") or _given(identity)
     mounts = told.get("mounts")
     container = Container(
         identity, name=name, image=image, runtime=runtime, privileged=_privileged(told), labels=labels,
@@ -228,9 +228,14 @@ def running(told: dict[str, Any], identity: str, runtime: str) -> Known:
     started = nanoseconds(str(told.get("created", "")))
     state = "complete" if runtime in {"runc", "crun"} else "pending"
     container = Container(identity, runtime="" if state == "complete" else runtime, started_ns=started, state=state)
-    if state == "complete" and len(identity) < 64:
-        container.name = identity
+    if state == "complete":
+        container.name = _given(identity)
     return Known(container, pid, snapshot.namespaces_of(pid) if pid > 0 else {})
+
+
+def _given(identity: str) -> str:
+    """Return an id that a person chose; 64 digits are an engine's own."""
+    return identity if len(identity) < 64 else ""
 
 
 def _privileged(told: dict[str, Any]) -> bool | None:
