@@ -185,6 +185,14 @@ def last(connection: sqlite3.Connection, stream: str) -> tuple[int, bytes]:
     return max(filter(None, (record, gap)), default=(0, genesis(stream)))
 
 
+def size(path: Path) -> int:
+    """Return the bytes of a file, 0 where there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
 def moved_aside(path: Path) -> Path:
     """Rename a damaged spool, so that a new one can be begun. Nothing does this unasked.
 

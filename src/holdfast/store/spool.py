@@ -29,6 +29,7 @@ from holdfast.store.chain import link
 from holdfast.store.cursors import Cursors
 from holdfast.store.fitting import fitted
 from holdfast.store.verify import Verified, verified
+from holdfast.store.write_ahead import WriteAhead
 
 QUOTA = 1 << 30
 LONGEST = 256 * 1024
@@ -36,8 +37,6 @@ LONGEST = 256 * 1024
 
 SMALLEST_QUOTA = 4 << 20
 _ALERT, _DROPPED = 0, 1
-_LOG_PASSED_ON = 4 << 20
-_LOG_TOO_LONG = 64 << 20
 
 
 class Spool:
@@ -61,9 +60,7 @@ class Spool:
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
         self._closed = False
-        self._accepted = self._refused = self._dropped = self._dropped_undelivered = self._unpassed = 0
-        self._log_bytes = 0
-        self._pass_on = threading.Event()
+        self._accepted = self._refused = self._dropped = self._dropped_undelivered = 0
         self._write = database.connected(path, durable=True)
         try:
             self.stream = database.established(self._write, path, make=lock >= 0)
@@ -73,9 +70,7 @@ class Spool:
             self._write.close()
             raise
         self.cursors = Cursors(self._light, self._writing, path, lambda: self._last)
-        self._keeper = threading.Thread(target=self._keep, name="holdfast-spool", daemon=True)
-        if lock >= 0:
-            self._keeper.start()
+        self._log = WriteAhead(path, self._writing, quota_bytes) if lock >= 0 else None
 
     @classmethod
     def open(
@@ -224,9 +219,9 @@ class Spool:
             "first": first,
             "last": self._last,
             "records": count,
-            "bytes": sum(_size(Path(f"{self.path}{ending}")) for ending in database.FILES[:2]),
+            "bytes": sum(database.size(Path(f"{self.path}{ending}")) for ending in database.FILES[:2]),
             "quota_bytes": self._quota,
-            "log_failures": self._unpassed,
+            "log_failures": self._log.failures if self._log else 0,
         }
 
     def close(self) -> None:
@@ -236,9 +231,8 @@ class Spool:
                 return
             self._closed = True
             self._grown.notify_all()
-        self._pass_on.set()
-        if self._keeper.ident is not None:
-            self._keeper.join()
+        if self._log is not None:
+            self._log.close()
         with self._writing:
             for connection in (*self._readers, self._light):
                 connection.close()
@@ -284,12 +278,11 @@ class Spool:
         for lost in dropped:
             self._dropped += lost.count
             self._dropped_undelivered += lost.undelivered
-        self._log_bytes += sum(len(body) for _, body in bodies) + 4096 * (2 + len(bodies) // 4)
         if dropped:
             with suppress(sqlite3.Error):
                 quota.given_back(write, self._quota)
-        if self._log_bytes > _LOG_PASSED_ON:
-            self._pass_on.set()
+        if self._log is not None:
+            self._log.grew(sum(len(body) for _, body in bodies) + 4096 * (2 + len(bodies) // 4))
         return range(first, sequence + 1)
 
     def _insert(
@@ -302,27 +295,6 @@ class Spool:
             rows.append((sequence, at_ns, kind, priority, hash_, body))
         self._write.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?)", rows)
         return sequence, hash_
-
-    def _keep(self) -> None:
-        """Carry the write-ahead log over into the file, so that no ``append`` waits for that."""
-        connection = database.connected(self.path, durable=True)
-        try:
-            while not self._closed:
-                self._pass_on.wait()
-                self._pass_on.clear()
-                if self._closed:
-                    return
-                self._log_bytes = 0
-                try:
-                    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-                    if _size(Path(f"{self.path}-wal")) > min(_LOG_TOO_LONG, self._quota):
-                        # Somebody always reads or writes: hold the writers for once, so that the log can begin anew.
-                        with self._writing:
-                            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-                except sqlite3.Error:
-                    self._unpassed += 1
-        finally:
-            connection.close()
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -339,13 +311,6 @@ class Spool:
 def _body(alert: Alert) -> bytes:
     body = alert_json.render(alert)
     return body if len(body) <= LONGEST else alert_json.render(fitted(alert, LONGEST))
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
 
 
 def _missing() -> sqlite3.Error:
