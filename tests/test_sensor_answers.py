@@ -450,6 +450,18 @@ def test_a_containers_own_accounts(tmp_path: Path) -> None:
         assert accounts.group(one, 33) is None
 
 
+def test_a_number_that_is_another_process_by_now_is_not_asked(tmp_path: Path) -> None:
+    with rooted(tmp_path) as one:
+        (tmp_path / "root/etc/passwd").write_text("www:x:33:33::/srv:/bin/sh\n")
+        (tmp_path / "proc/7/ns").mkdir()
+        (tmp_path / "proc/7/ns/mnt").touch()
+        accounts = Accounts(str(tmp_path / "proc"))
+        one.namespaces = {"mnt": (tmp_path / "proc/7/ns/mnt").stat().st_ino + 1}
+        assert accounts.user(one, 33) is None
+        other = process(pid=7, container=Container("ab" * 32), namespaces={"mnt": one.namespaces["mnt"] - 1})
+        assert accounts.user(other, 33) is not None
+
+
 @pytest.mark.parametrize("trap", ["link", "folder", "fifo", "huge", "fuse", "etc"])
 def test_a_trap_in_a_containers_accounts_is_not_stepped_into(tmp_path: Path, trap: str) -> None:
     with rooted(tmp_path) as one:

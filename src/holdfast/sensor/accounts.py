@@ -75,13 +75,14 @@ class Accounts:
         container = process.container
         if container is not None and process.namespaces.get("user", _USER_NAMESPACE) != _USER_NAMESPACE:
             return None  # its files speak of other numbers
-        key = ("" if container is None else container.id, name)
+        mounts = process.namespaces.get("mnt", 0)  # who left its container sees other files
+        key = ("" if container is None else f"{container.id} {mounts}", name)
         known = self._files.get(key)
         now = time.monotonic()
         if known is not None and now - known[0] < FRESH_S:
             return known[1]
         former = None if known is None else known[1]
-        found = self._host(name, former) if container is None else self._contained(process.pid, name, former)
+        found = self._host(name, former) if container is None else self._contained(process, name, former)
         if found is None and container is not None:
             found = former  # this process is gone; what another one showed still holds
         if len(self._files) >= MOST and key not in self._files:
@@ -96,10 +97,10 @@ class Accounts:
             return None
         return _read(handle, former)
 
-    def _contained(self, pid: int, name: str, former: _File | None) -> _File | None:
+    def _contained(self, process: Process, name: str, former: _File | None) -> _File | None:
         opened: list[int] = []
         try:
-            folder = os.open(f"{self._proc}/{pid}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            folder = opened_process(process, self._proc)
             opened.append(folder)
             if not _harmless(folder, name):
                 return None
@@ -115,6 +116,26 @@ class Accounts:
             for one in opened:
                 os.close(one)
         return _read(file, former)
+
+
+def opened_process(process: Process, proc: str = "/proc") -> int:
+    """Open the /proc/PID of a process.
+
+    Returns:
+        A handle that never shows another process: once this one has ended, reading through it fails.
+
+    Raises:
+        OSError: It is gone, or its number is another's by now, which has another mount namespace.
+    """
+    folder = os.open(f"{proc}/{process.pid}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    wanted = process.namespaces.get("mnt", 0)
+    try:
+        if wanted and os.stat("ns/mnt", dir_fd=folder).st_ino != wanted:
+            raise ProcessLookupError
+    except OSError:
+        os.close(folder)
+        raise
+    return folder
 
 
 def _harmless(folder: int, name: str) -> bool:

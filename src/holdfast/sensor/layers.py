@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from holdfast.model.event import Process
 from holdfast.platforms._linux_host_records import mounts_of, unescaped
-from holdfast.sensor.accounts import PLAIN
+from holdfast.sensor.accounts import PLAIN, opened_process
 
 LIMIT = 1 << 20
 FRESH_S = 2.0
@@ -34,7 +34,7 @@ class Layers:
     def __init__(self, proc: str = "/proc") -> None:
         """Know no container yet."""
         self._proc = proc
-        self._tables: dict[str, tuple[float, tuple[_Mount, ...]]] = {}
+        self._tables: dict[tuple[str, int], tuple[float, tuple[_Mount, ...]]] = {}
 
     def origin(self, process: Process) -> str:
         """Say where a container's program lies.
@@ -46,7 +46,7 @@ class Layers:
         container, path = process.container, process.executable.path
         if container is None or not path.startswith("/"):
             return ""
-        mount = _over(path, self._table(process, container.id))
+        mount = _over(path, self._table(process))
         if mount is None:
             return ""
         if mount.kind != "overlay":
@@ -59,10 +59,20 @@ class Layers:
             # A device 0:0 covers a file of the image that was deleted; whether it ran, or one written over it did,
             # nobody can say any more.
             return "" if stat.S_ISCHR(found.st_mode) else "upper"
-        shown = _look(f"{self._proc}/{process.pid}/root", path)
-        if shown is None:  # gone, and nothing of the image covers the place: it was written since, and deleted
-            return "upper" if self._runs(process) else ""
-        return "image" if shown.st_ino == process.executable.inode else ""
+        try:
+            folder = opened_process(process, self._proc)
+        except OSError:
+            return ""
+        try:
+            shown = _look("root", path, folder)
+            if shown is not None:
+                return "image" if shown.st_ino == process.executable.inode else ""
+            # Gone, and nothing of the image covers the place: it was written since, and deleted.
+            return "upper" if os.stat("exe", dir_fd=folder).st_ino == process.executable.inode else ""
+        except OSError:
+            return ""
+        finally:
+            os.close(folder)
 
     def times(self, process: Process) -> tuple[int, int]:
         """Say when a running program's file was last changed and modified.
@@ -72,27 +82,29 @@ class Layers:
             its program lies where a look could be made to wait.
         """
         executable = process.executable
-        mounts = process.namespaces.get("mnt", 0)
-        container = process.container
-        mount = _over(executable.path, self._table(process, f"mnt{mounts}" if container is None else container.id))
+        mount = _over(executable.path, self._table(process))
         if mount is None or mount.kind not in PLAIN or not executable.inode:
             return 0, 0
         try:
-            found = os.stat(f"{self._proc}/{process.pid}/exe")  # noqa: PTH116 - the file itself, whatever its name
+            folder = opened_process(process, self._proc)
         except OSError:
             return 0, 0
+        try:
+            found = os.stat("exe", dir_fd=folder)
+        except OSError:
+            return 0, 0
+        finally:
+            os.close(folder)
         return (found.st_ctime_ns, found.st_mtime_ns) if found.st_ino == executable.inode else (0, 0)
 
-    def _table(self, process: Process, identity: str) -> tuple[_Mount, ...]:
+    def _table(self, process: Process) -> tuple[_Mount, ...]:
+        container = process.container
+        identity = ("" if container is None else container.id, process.namespaces.get("mnt", 0))
         known = self._tables.get(identity)
         now = time.monotonic()
         if known is not None and now - known[0] < FRESH_S:
             return known[1]
-        try:
-            with open(f"{self._proc}/{process.pid}/mountinfo", "rb") as file:  # noqa: PTH123 - a hot path
-                text = file.read(LIMIT).decode("utf-8", "surrogateescape")
-        except OSError:
-            text = ""
+        text = self._mounts(process)
         if not text:  # the process is gone; what another one of its container showed still holds
             return known[1] if known is not None else ()
         table = tuple(
@@ -103,11 +115,18 @@ class Layers:
         self._tables[identity] = (now, table)
         return table
 
-    def _runs(self, process: Process) -> bool:
+    def _mounts(self, process: Process) -> str:
         try:
-            return os.stat(f"{self._proc}/{process.pid}/exe").st_ino == process.executable.inode  # noqa: PTH116
+            folder = opened_process(process, self._proc)
         except OSError:
-            return False
+            return ""
+        try:
+            with os.fdopen(os.open("mountinfo", os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder), "rb") as file:
+                return file.read(LIMIT).decode("utf-8", "surrogateescape")
+        except OSError:
+            return ""
+        finally:
+            os.close(folder)
 
 
 def _upper(options: frozenset[str]) -> str:
@@ -125,13 +144,13 @@ def _over(path: str, table: tuple[_Mount, ...]) -> _Mount | None:
     return found
 
 
-def _look(base: str, path: str) -> os.stat_result | None:
-    """Look at a file below a folder; no link below that folder is followed."""
+def _look(base: str, path: str, start: int | None = None) -> os.stat_result | None:
+    """Look at a file below a folder, which itself is below ``start``; no link below it is followed."""
     names = [name for name in path.split("/") if name]
     if not names or ".." in names:
         return None
     try:
-        folder = os.open(base, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        folder = os.open(base, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=start)
     except OSError:
         return None
     try:
