@@ -290,13 +290,13 @@ def test_a_process_that_is_gone_is_none() -> None:
 
 
 def test_all_processes_are_read_fast_and_the_oldest_first() -> None:
-    began = time.perf_counter()
+    began = time.process_time()  # whatever else runs on the machine
     found = snapshot.running()
-    took = time.perf_counter() - began
+    took = time.process_time() - began
     assert os.getpid() in {seen.life.pid for seen in found}
     starts = [seen.life.start_ns for seen in found]
     assert starts == sorted(starts)
-    assert took / len(found) < 0.001, "2,000 processes within 0.5 s, with room for a busy machine"
+    assert took / len(found) < 0.0005, "2,000 processes take less than a second of a processor, on a slow machine"
 
 
 def test_the_table_of_this_machine_knows_our_ancestry() -> None:
