@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 
+_WHOLE = 1 << 256
 _PLACE = struct.Struct(">QqBB")
 
 
@@ -26,3 +27,21 @@ def link(previous: bytes, place: tuple[int, int, int, int], body: bytes) -> byte
         32 bytes. All that stands before the body has a fixed length, so no two records spell the same input.
     """
     return hashlib.sha256(previous + _PLACE.pack(*place) + body).digest()
+
+
+def mark(first: int, last: int, hash_: bytes) -> int:
+    """Return what one gap adds to the sum that stands for all gaps.
+
+    The sum can be kept up to date gap by gap; a digest over the table would have to read it whole for every drop.
+
+    Args:
+        first: Number of its first record.
+        last: Number of its last record.
+        hash_: That one's hash.
+    """
+    return int.from_bytes(hashlib.sha256(b"gap" + struct.pack(">QQ", first, last) + hash_).digest(), "big")
+
+
+def summed(total: int) -> bytes:
+    """Return a sum of marks as it is kept, 32 bytes."""
+    return (total % _WHOLE).to_bytes(32, "big")

@@ -20,7 +20,8 @@ FILES = ("", "-wal", "-shm")
 """What SQLite appends to the name of the file."""
 
 _TABLES = """
-CREATE TABLE head(one INTEGER PRIMARY KEY CHECK(one = 1), stream TEXT NOT NULL, made_ns INTEGER NOT NULL) STRICT;
+CREATE TABLE head(one INTEGER PRIMARY KEY CHECK(one = 1), stream TEXT NOT NULL, made_ns INTEGER NOT NULL,
+    dropped INTEGER NOT NULL, gaps BLOB NOT NULL) STRICT;
 CREATE TABLE record(
     sequence INTEGER PRIMARY KEY, accepted_ns INTEGER NOT NULL, kind INTEGER NOT NULL, priority INTEGER NOT NULL,
     hash BLOB NOT NULL, body BLOB NOT NULL
@@ -165,7 +166,7 @@ def established(connection: sqlite3.Connection, path: Path, *, make: bool) -> st
             for statement in _TABLES.split(";\n"):
                 if statement.strip():
                     connection.execute(statement)
-            connection.execute("INSERT INTO head VALUES (1, ?, ?)", (stream, time.time_ns()))
+            connection.execute("INSERT INTO head VALUES (1, ?, ?, 0, ?)", (stream, time.time_ns(), bytes(32)))
             connection.execute(f"PRAGMA application_id={APPLICATION}")
             connection.execute(f"PRAGMA user_version={VERSION}")
             connection.execute("COMMIT")

@@ -6,7 +6,7 @@ for urgency before age: who floods the spool with noise must not thereby push ou
 
 Each drop appends a record to the chain, in the same transaction as the drop itself, that says how many and which
 numbers went. The table ``gap`` keeps, for each run of dropped records, the hash of its last one, so that the chain
-can be recomputed across it; the record carries the digest of that table.
+can be recomputed across it; the record carries a sum over that table.
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ from dataclasses import dataclass
 
 from holdfast.model.alert import Alert, Origin, Priority, Verdict
 from holdfast.model.errors import Usage
-from holdfast.store.verify import attested
+from holdfast.store.chain import mark, summed
 
 _SLICE = 64
 """At least this part of the quota is made free at once, so that drops are rare."""
+
+_RESERVE = 8
+"""The part of the quota that is kept free where that takes one drop for each call."""
 
 _RUNS = 500
 """One record names at most so many runs of numbers."""
@@ -43,7 +46,7 @@ class Dropped:
         undelivered: How many of them some sink still waited for.
         urgent: The most urgent severity among the undelivered ones, 0 to 7; None where there was none.
         total: How many have been dropped since the spool was made.
-        digest: Over all gaps, 64 hex digits.
+        digest: Sum over all gaps, 64 hex digits.
         quota_bytes: The quota.
     """
 
@@ -75,11 +78,14 @@ def made_room(connection: sqlite3.Connection, size: int, count: int, quota_bytes
     need = size + count * _ROW + _RECORD
     if need > quota_bytes // 2:
         raise Usage("the quota of the spool leaves no room for these alerts", str(quota_bytes), "give a larger quota")
-    while _used(connection) + need > quota_bytes:
-        dropped = _drop(connection, max(need, quota_bytes // _SLICE), quota_bytes)
+    # One slice for each call once the last part of the quota is touched: so no call has to make much room at once.
+    allowed = quota_bytes - quota_bytes // _RESERVE
+    while _used(connection) + need > allowed:
+        dropped = _drop(connection, max(2 * need, quota_bytes // _SLICE), quota_bytes)
         if dropped is None:
             raise Usage("the quota of the spool is used up", str(quota_bytes), "give a larger quota")
         yield dropped
+        allowed = quota_bytes
 
 
 def record(dropped: Dropped, stream: str, sequence: int, node: str, at_ns: int) -> Alert:
@@ -142,35 +148,36 @@ def _used(connection: sqlite3.Connection) -> int:
 
 
 def _drop(connection: sqlite3.Connection, goal: int, quota_bytes: int) -> Dropped | None:
-    positions = [row[0] for row in connection.execute("SELECT position FROM sink WHERE active")]
-    everywhere = min(positions, default=None)
+    positions = dict(connection.execute("SELECT name, position FROM sink WHERE active").fetchall())
+    everywhere = min(positions.values(), default=None)
     if everywhere is None:
         everywhere = connection.execute("SELECT coalesce(max(sequence), 0) FROM record").fetchone()[0]
     numbers: list[int] = []
     urgent: int | None = None
-    undelivered = freed = runs = 0
+    freed = runs = 0
     before = -1
     for sequence, priority, size in _candidates(connection, everywhere):
-        if freed >= goal:
-            break
         runs += sequence != before + 1
-        if runs > _RUNS:
+        if freed >= goal or runs > _RUNS:
             break
         before = sequence
         numbers.append(sequence)
         freed += size + _ROW
         if sequence > everywhere:
-            undelivered += 1
             urgent = priority if urgent is None else min(urgent, priority)
-            connection.execute("UPDATE sink SET missed = missed + 1 WHERE active AND position < ?", (sequence,))
     if not numbers:
         return None
     numbers.sort()
+    missed = [(sum(number > position for number in numbers), name) for name, position in positions.items()]
+    connection.executemany("UPDATE sink SET missed = missed + ? WHERE name = ?", missed)
     joined = tuple(_runs(numbers))
-    for first, last in joined:
-        _leave_gap(connection, first, last)
-    total = connection.execute("SELECT sum(last - first + 1) FROM gap").fetchone()[0]
-    return Dropped(joined, len(numbers), undelivered, urgent, total, attested(connection), quota_bytes)
+    total, gaps = connection.execute("SELECT dropped, gaps FROM head").fetchone()
+    change = sum(_leave_gap(connection, first, last) for first, last in joined)
+    total += len(numbers)
+    gaps = summed(int.from_bytes(gaps, "big") + change)
+    connection.execute("UPDATE head SET dropped = ?, gaps = ?", (total, gaps))
+    undelivered = sum(number > everywhere for number in numbers)
+    return Dropped(joined, len(numbers), undelivered, urgent, total, gaps.hex(), quota_bytes)
 
 
 def _candidates(connection: sqlite3.Connection, everywhere: int) -> Iterator[tuple[int, int, int]]:
@@ -201,16 +208,22 @@ def _runs(numbers: list[int]) -> Iterator[tuple[int, int]]:
     yield first, last
 
 
-def _leave_gap(connection: sqlite3.Connection, first: int, last: int) -> None:
+def _leave_gap(connection: sqlite3.Connection, first: int, last: int) -> int:
+    """Delete a run of records and return how that changes the sum over all gaps."""
     hash_ = connection.execute("SELECT hash FROM record WHERE sequence = ?", (last,)).fetchone()[0]
     connection.execute("DELETE FROM record WHERE sequence BETWEEN ? AND ?", (first, last))
     connection.execute("DELETE FROM dead WHERE sequence BETWEEN ? AND ?", (first, last))
+    change = 0
     behind = connection.execute("SELECT last, hash FROM gap WHERE first = ?", (last + 1,)).fetchone()
     if behind is not None:
+        change -= mark(last + 1, *behind)
         connection.execute("DELETE FROM gap WHERE first = ?", (last + 1,))
         last, hash_ = behind
-    before = connection.execute("SELECT first FROM gap WHERE last = ?", (first - 1,)).fetchone()
-    if before is not None:
-        connection.execute("UPDATE gap SET last = ?, hash = ? WHERE first = ?", (last, hash_, before[0]))
-    else:
-        connection.execute("INSERT INTO gap VALUES (?, ?, ?)", (first, last, hash_))
+    before = connection.execute(
+        "SELECT first, last, hash FROM gap WHERE first < ? ORDER BY first DESC LIMIT 1", (first,)
+    ).fetchone()
+    if before is not None and before[1] == first - 1:
+        change -= mark(*before)
+        first = before[0]
+    connection.execute("INSERT OR REPLACE INTO gap VALUES (?, ?, ?)", (first, last, hash_))
+    return change + mark(first, last, hash_)
