@@ -19,6 +19,8 @@ from holdfast.sensor.watching import Sensor
 from holdfast.techniques import load as techniques
 
 _PROBE = "/.holdfast/probe"
+_SANDBOX = "/runsc"
+"""A sandbox acts on the host's files in place of the probe that runs inside it."""
 _REFUSALS = frozenset(("EPERM", "EACCES", "EROFS", "EBUSY", "EOPNOTSUPP", "EKEYREJECTED", "ELIBBAD", "ETXTBSY"))
 """Answers of a call that found what it asked for and was refused. Others found nothing of the host's."""
 _SETTLE_S = 0.5
@@ -96,9 +98,9 @@ class Watcher:
         )
 
     def _exercised(self, number: int, exercise: Exercise) -> Exercise:
-        return replace(exercise, attempts=tuple(self._attempted(number, one) for one in exercise.attempts))
+        return replace(exercise, attempts=tuple(self._attempted(number, exercise, one) for one in exercise.attempts))
 
-    def _attempted(self, number: int, attempt: Attempt) -> Attempt:
+    def _attempted(self, number: int, exercise: Exercise, attempt: Attempt) -> Attempt:
         windows = self._windows.get((number, attempt.technique), [])
         if attempt.outcome is Outcome.NOT_ATTEMPTED or not windows:
             return attempt
@@ -112,6 +114,8 @@ class Watcher:
             return replace(attempt, detected=", ".join(calls))
         if techniques()[attempt.technique].seen_as == NEVER:
             return replace(attempt, detected="makes no call to see")
+        if exercise.replica.runtime == "runsc" and attempt.outcome is not Outcome.ESCAPED:
+            return replace(attempt, detected="stayed in the sandbox's own kernel")
         last = attempt.steps[-1].answer if attempt.steps else ""
         touched = attempt.outcome is Outcome.ESCAPED or (attempt.real and last in _REFUSALS)
         return replace(attempt, detected="no" if touched else "touched nothing of the host")
@@ -140,4 +144,6 @@ def disguise(host_path: str) -> str:
 
 
 def _of_a_probe(alert: Alert) -> bool:
-    return alert.origin is Origin.TECHNIQUE and any(one.path == _PROBE for one in alert.process)
+    return alert.origin is Origin.TECHNIQUE and any(
+        one.path == _PROBE or one.path.endswith(_SANDBOX) for one in alert.process
+    )

@@ -131,6 +131,7 @@ class File:
         inode: Inode number.
         mode: Permission bits and type (``st_mode``); 0 where they are not known.
         magic: ``f_type`` of the file system (``statfs``).
+        file_system: Its type by name, where the mount table told it; else ``magic`` says it.
         kind: ``regular``, ``directory``, ``block``, ``char``, ``socket``, ``fifo``, ``symlink``.
         mount_namespace: Inode of the namespace that the file's mount belongs to.
         layer: ``upper`` or ``lower`` on overlay, else empty.
@@ -150,6 +151,7 @@ class File:
     inode: int = 0
     mode: int = 0
     magic: int = 0
+    file_system: str = ""
     kind: str = ""
     mount_namespace: int = 0
     layer: str = ""

@@ -10,7 +10,7 @@ from enum import IntFlag
 from holdfast.sensor.calls import NOTHING, SHAPES, places
 
 CRITICAL, LIFE, BULK = 0, 1, 2
-_FORM = struct.Struct("<16B")
+_FORM = struct.Struct("<17B3x")
 _VALUE = struct.Struct("<QII")
 
 
@@ -30,6 +30,12 @@ class Want(IntFlag):
     ABSENT = 16
 
 
+FOR_A_CONTAINER = frozenset((
+    "open", "openat", "openat2", "creat", "connect", "chmod", "fchmod", "fchmodat", "fchmodat2", "link", "linkat",
+    "mknod", "mknodat", "rename", "renameat", "renameat2", "symlink", "symlinkat", "truncate", "unlink", "unlinkat",
+    "mkdir", "mkdirat", "rmdir",
+))  # fmt: skip
+"""Calls that a sandbox makes for what runs inside it: on files and sockets that it was given of the host."""
 EVERY = Want.ALL | Want.REFUSED
 
 
@@ -73,6 +79,7 @@ def entries(wanted: Mapping[str, Interest]) -> Iterator[tuple[bytes, bytes]]:
         value = _FORM.pack(
             interest.host_read, interest.host_write, interest.contained_read, interest.contained_write, interest.ring,
             argument, shape.file, shape.mode, *strings, shape.base, shape.data, shape.length, shape.peer,
+            name in FOR_A_CONTAINER,
         )  # fmt: skip
         for place in places(name):
             yield struct.pack("<I", place), value

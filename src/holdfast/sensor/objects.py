@@ -135,7 +135,7 @@ class Objects:
         mount = found.mount
         if mount is None:
             return
-        file.peers, file.inner_path = mount.peers, found.inside
+        file.peers, file.inner_path, file.file_system = mount.peers, found.inside, mount.kind
         if mount.point != "/":
             file.host_path = self._on_host(mount.device, found.inside)
             file.host_mount = self._on_host(mount.device, mount.root)

@@ -74,8 +74,9 @@ class Sensor:
         self.gaps = [0, 0, 0]
         self.told = [0, 0, 0]
         self.unreadable = 0
-        for device, inode in runtimes():
-            self._loaded.table("runtimes").put(struct.pack("<QII", inode, _kernel_device(device), 0), b"\1\0\0\0")
+        for device, inode, kind in runtimes():
+            key = struct.pack("<QII", inode, _kernel_device(device), 0)
+            self._loaded.table("runtimes").put(key, struct.pack("<I", kind))
         programs["take_stock"].run_through()
         table = self._loaded.table(".bss")
         held = bytearray(table.take(b"\0\0\0\0") or b"")
@@ -259,8 +260,12 @@ FOLDERS = (
 )  # fmt: skip
 
 
-def runtimes(folders: Iterable[str] = FOLDERS) -> Iterator[tuple[int, int]]:
-    """Iterate over device and inode of the container runtimes' own programs on this host."""
+SANDBOXES = frozenset(("runsc", "containerd-shim-runsc-v1"))
+_SETS_UP, _SANDBOX = 1, 2
+
+
+def runtimes(folders: Iterable[str] = FOLDERS) -> Iterator[tuple[int, int, int]]:
+    """Iterate over device, inode and kind (``enum`` in maps.h) of the container runtimes' own programs on this host."""
     found: set[tuple[int, int]] = set()
     for folder in folders:
         for name in RUNTIMES:
@@ -270,7 +275,7 @@ def runtimes(folders: Iterable[str] = FOLDERS) -> Iterator[tuple[int, int]]:
                 continue
             if (stat.st_dev, stat.st_ino) not in found:
                 found.add((stat.st_dev, stat.st_ino))
-                yield stat.st_dev, stat.st_ino
+                yield stat.st_dev, stat.st_ino, _SANDBOX if name in SANDBOXES else _SETS_UP
 
 
 def _root() -> os.stat_result:

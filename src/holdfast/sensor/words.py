@@ -109,7 +109,7 @@ def _path(event: Event) -> str | None:
             return target or None
         return None
     # What lies outside the root was reached through a link of procfs or an open directory: the way says more.
-    return (file.raw if file.outside and file.raw else file.path) or None
+    return (file.raw if (file.outside or file.loose) and file.raw else file.path) or None
 
 
 def _write(event: Event) -> bool | None:
@@ -153,8 +153,10 @@ def _file_system(event: Event) -> str | None:
     if event.name == "fsopen":
         opened: str = event.arguments.get("fsname", "")
         return opened or None
-    if event.file is None or not event.file.magic:
+    if event.file is None:
         return None
+    if not event.file.magic:
+        return event.file.file_system or None
     return MAGICS.get(event.file.magic, hex(event.file.magic))
 
 

@@ -62,7 +62,11 @@ TECHNIQUE = Technique(
         ),
         Change(container.SANDBOX, "gvisor", "run in a sandbox: its control groups are its own"),
     ),
-    seen_as=is_(event.IN_CONTAINER, True) & is_(event.WRITE, True) & named("/devices.allow"),
+    seen_as=is_(event.IN_CONTAINER, True)
+    & (
+        (is_(event.WRITE, True) & named("/devices.allow"))
+        | (one_of(event.SYSCALL, "mount", "fsopen") & is_(event.FILE_SYSTEM, "cgroup"))
+    ),
     seen_sample={event.IN_CONTAINER: True, event.WRITE: True, event.PATH: "/mnt/docker/1234/devices.allow"},
     drill_class=DrillClass.D2,
     drill=(

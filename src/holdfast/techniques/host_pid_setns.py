@@ -15,7 +15,7 @@ How it looks: setns from a container into a namespace that is not the container'
 """
 
 from holdfast.model.change import Change, with_, without
-from holdfast.model.logic import has, is_
+from holdfast.model.logic import contains, has, is_
 from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
@@ -57,7 +57,9 @@ TECHNIQUE = Technique(
         ),
         Change(container.SANDBOX, "gvisor", "run in a sandbox: it sees its own processes only"),
     ),
-    seen_as=is_(event.IN_CONTAINER, True) & is_(event.SYSCALL, "setns") & is_(event.TARGET_OUTSIDE, True),
+    seen_as=is_(event.IN_CONTAINER, True)
+    & is_(event.TARGET_OUTSIDE, True)
+    & (is_(event.SYSCALL, "setns") | contains(event.PATH, "/ns/")),
     seen_sample={event.IN_CONTAINER: True, event.SYSCALL: "setns", event.TARGET_OUTSIDE: True},
     drill_class=DrillClass.D3,
     drill=(

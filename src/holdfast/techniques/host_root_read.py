@@ -42,7 +42,10 @@ _SECRETS = (
     "/var/lib/containers/storage",
 )
 
-_SEEN = ("/etc/shadow", "/etc/kubernetes/", "/etc/ssh/ssh_host_", "/root/.", "/var/lib/kubelet/pki/")
+_SEEN = (
+    "/etc/shadow", "/etc/kubernetes/", "/etc/ssh/ssh_host_", "/root/.", "/var/lib/kubelet/pki/",
+    "/var/lib/docker/overlay2/", "/var/lib/containerd/", "/var/lib/containers/storage/overlay",
+)  # fmt: skip
 
 _OPEN: Situation = {
     container.HOST_PATHS: Paths(("/",)),

@@ -61,7 +61,15 @@ KERNEL cred {
 
 KERNEL qstr { u32 len; const unsigned char *name; };
 KERNEL file_system_type { const char *name; };
-KERNEL super_block { u32 s_dev; unsigned long s_magic; struct file_system_type *s_type; };
+struct dentry;
+struct block_device;
+KERNEL super_block {
+    u32 s_dev;
+    unsigned long s_magic;
+    struct file_system_type *s_type;
+    struct dentry *s_root;
+    struct block_device *s_bdev;
+};
 KERNEL timespec64 { s64 tv_sec; long tv_nsec; };
 KERNEL inode {
     u16 i_mode;
@@ -71,12 +79,14 @@ KERNEL inode {
     struct super_block *i_sb;
 };
 KERNEL dentry { struct dentry *d_parent; struct qstr d_name; struct inode *d_inode; struct super_block *d_sb; };
-KERNEL vfsmount { struct dentry *mnt_root; struct super_block *mnt_sb; };
+KERNEL vfsmount { struct dentry *mnt_root; struct super_block *mnt_sb; s32 mnt_flags; };
+KERNEL list_head { struct list_head *next; };
 KERNEL mount {
     struct mount *mnt_parent;
     struct dentry *mnt_mountpoint;
     struct vfsmount mnt;
     struct mnt_namespace *mnt_ns;
+    struct list_head mnt_share;
 };
 KERNEL path { struct vfsmount *mnt; struct dentry *dentry; };
 KERNEL file { struct path f_path; struct inode *f_inode; u32 f_flags; u32 f_mode; void *private_data; };
@@ -88,8 +98,10 @@ KERNEL mm_struct { unsigned long arg_start, arg_end, env_start, env_end; struct 
 KERNEL tty_driver { s32 major, minor_start; };
 KERNEL tty_struct { struct tty_driver *driver; s32 index; };
 KERNEL signal_struct { struct pid *pids[4]; struct tty_struct *tty; s32 group_exit_code; };
+KERNEL seccomp { s32 mode; };
 KERNEL task_struct {
     struct thread_info thread_info;
+    struct seccomp seccomp;
     s32 pid, tgid;
     u32 flags;
     u64 start_boottime;
@@ -118,6 +130,8 @@ KERNEL sock { struct sock_common __sk_common; u16 sk_type, sk_protocol; struct p
 KERNEL unix_address { s32 len; char name[108]; };
 KERNEL unix_sock { struct sock sk; struct unix_address *addr; struct path path; struct sock *peer; };
 KERNEL socket { struct sock *sk; short type; struct file *file; };
+KERNEL sk_buff { unsigned char *data; };
+KERNEL msghdr { void *msg_name; u32 msg_flags; };
 
 KERNEL kernfs_node { u64 id; };
 KERNEL cgroup_root { s32 hierarchy_id; };
@@ -141,6 +155,7 @@ static u64 (*boot_ns)(void) = (void *)125;
 static long (*ring_output)(void *ring, void *data, u64 size, u64 flags) = (void *)130;
 static void *(*task_storage)(void *map, struct task_struct *task, void *value, u64 flags) = (void *)156;
 static struct task_struct *(*current_task)(void) = (void *)158;
+static struct pt_regs *(*registers_of)(struct task_struct *task) = (void *)175;
 
 #define fetch(to, from) read_kernel(&(to), sizeof(to), &(from))
 

@@ -32,6 +32,8 @@ struct interest {
     u8 data;                     /* index of a pointer whose bytes are wanted */
     u8 length;                   /* index of their number */
     u8 peer;                     /* 1: describe the socket's other end; 2: data is a struct msghdr */
+    u8 sandbox;                  /* 1: also what a sandbox does for its container; its other calls are its own work */
+    u8 unused[3];
 };
 
 struct {
@@ -73,6 +75,7 @@ struct {
 
 /* Programs of container runtimes on the host, by what they are and not by how they are called. */
 struct program { u64 inode; u32 device; u32 unused; };
+enum { RUNTIME_SETS_UP = 1, RUNTIME_SANDBOX = 2 };
 struct {
     map_number(type, 1);         /* hash */
     map_number(max_entries, 256);

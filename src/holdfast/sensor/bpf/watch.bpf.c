@@ -10,6 +10,7 @@
 
 #define TS_COMPAT 2
 #define PF_KTHREAD 0x00200000
+#define SECCOMP_MODE_FILTER 2
 #define O_ACCMODE 3
 #define ENOENT 2
 #define EINTR 4
@@ -64,6 +65,31 @@ inline_ u32 copy_string(struct scratch *s, u64 from, u32 at, u16 *length)
     return at;
 }
 
+/* A sandbox (gVisor) is a program of the runtime that acts for what runs inside it. It is set up once it has put a
+ * seccomp filter on itself; from then on what it does to the host's files is what the container asked for. */
+inline_ u32 *mark_sandbox(struct task_struct *task)
+{
+    struct mm_struct *mm = task->mm;
+    struct file *exe = NULL;
+    struct inode *inode = NULL;
+    struct super_block *sb = NULL;
+    struct program program = {};
+    unsigned long number = 0;
+    u32 *kind, mark = RUNTIME_SANDBOX;
+    if (task->seccomp.mode != SECCOMP_MODE_FILTER || !mm)
+        return NULL;
+    exe = mm->exe_file;
+    fetch(inode, exe->f_inode);
+    fetch(number, inode->i_ino);
+    fetch(sb, inode->i_sb);
+    program.inode = number;
+    fetch(program.device, sb->s_dev);
+    kind = map_lookup(&runtimes, &program);
+    if (!kind || *kind != RUNTIME_SANDBOX)
+        return NULL;
+    return task_storage(&marks, task, &mark, 1);
+}
+
 SEC("tp_btf/sys_exit")
 int call_returned(u64 *context)
 {
@@ -83,7 +109,11 @@ int call_returned(u64 *context)
     if (!wanted || !(wanted->host_read | wanted->host_write | wanted->contained_read | wanted->contained_write))
         return 0;
     u32 *marked = task_storage(&marks, task, NULL, 0);
+    if (!marked)
+        marked = mark_sandbox(task);
     u32 contained = marked != NULL;
+    if (marked && *marked == RUNTIME_SANDBOX && !wanted->sandbox)
+        return 0;
     u32 reads = contained ? wanted->contained_read : wanted->host_read;
     u32 writes = contained ? wanted->contained_write : wanted->host_write;
     if (!(reads | writes) || (u32)task->tgid == host_is.sensor)
@@ -235,10 +265,11 @@ SEC("tp_btf/sched_process_fork")
 int forked(u64 *context)
 {
     struct task_struct *parent = (void *)context[0], *child = (void *)context[1];
-    u32 one = 1;
     u32 *marked = task_storage(&marks, parent, NULL, 0);
-    if (marked)
-        task_storage(&marks, child, &one, 1);
+    if (marked) {
+        u32 mark = *marked;
+        task_storage(&marks, child, &mark, 1);
+    }
     if (child->pid != child->tgid || !host_is.ready)
         return 0;
     struct scratch *s = scratch_of(SCRATCH_FORK);
