@@ -20,7 +20,7 @@ from holdfast.model.errors import Error
 from holdfast.model.event import Container, Event
 from holdfast.model.technique import Technique
 from holdfast.rules.ruleset import Ruleset
-from holdfast.sensor import coverage
+from holdfast.sensor import coverage, privileges
 from holdfast.sensor.engines.registry import Registry
 from holdfast.sensor.incidents import grouped
 from holdfast.sensor.interests import Interest
@@ -33,6 +33,7 @@ from holdfast.techniques import load as techniques
 
 WAITS_S = 0.05
 """How long an alert waits for the name of its container."""
+_WAITED = 4096
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -100,25 +101,24 @@ def watch(wanted: Wanted, told: Told, say: Say = lambda _: None) -> int:
     wishes = wishes_of(catalogue, ruleset)
     with ExitStack() as stack:
         stop = stack.enter_context(_stoppable())
-        health = stack.enter_context(Health(wanted.metrics, wanted.health, wanted.heartbeat_s))
+        sensor = stack.enter_context(Sensor(wishes, watch_rules.answers(ruleset.rules) if ruleset else None))
+        if not wanted.keep_capabilities:
+            # Before any thread starts: capabilities belong to threads.
+            privileges.drop(privileges.needed(responds=policy.acts))
         keeping = watch_keeping.Keeping(wanted.spool, wanted.sinks, say)
         stack.callback(keeping.close)
-        sensor = stack.enter_context(Sensor(wishes, watch_rules.answers(ruleset.rules) if ruleset else None))
+        health = stack.enter_context(Health(wanted.metrics, wanted.health, wanted.heartbeat_s))
         registry = _registry()
         stack.callback(registry.stop)
         registry.start()
         sensor.containers.wanted = registry.wanted
         verdicts = Verdicts(
             judge, here, policy, responder=Responder(policy.per_minute),
-            people=lambda: list(sensor.processes.alive.values()), complete=lambda event: _named(event, registry),
+            people=lambda: list(sensor.processes.alive.values()), complete=_Names(registry).complete,
         )  # fmt: skip
         recorder = _recorder(wanted, sensor, here, ruleset, say)
         if recorder is not None:
             stack.callback(recorder.close)
-        if not wanted.keep_capabilities:
-            from holdfast.sensor import privileges
-
-            privileges.drop(privileges.needed(responds=policy.acts))
         health.started(sensor, verdicts, keeping)
         say(f"watching {len(wishes)} system calls for {len(catalogue)} techniques"
             + (f" and {len(ruleset.rules)} rules" if ruleset else "") + _mode(policy))  # fmt: skip
@@ -221,11 +221,22 @@ def _registry() -> Registry:
     return Registry((Docker(), Docker(PODMAN, "podman"), Bundles()))
 
 
-def _named(event: Event, registry: Registry) -> bool:
-    container: Container | None = event.process.container
-    if container is None or container.state != "pending":
-        return False
-    return registry.resolve(container, WAITS_S)
+class _Names:
+    """Completes what is known of a container, waiting for its engine once: others' alerts wait behind."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._waited: dict[str, bool] = {}
+
+    def complete(self, event: Event) -> bool:
+        container: Container | None = event.process.container
+        if container is None or container.state != "pending":
+            return False
+        wait = 0.0 if container.id in self._waited else WAITS_S
+        self._waited[container.id] = True
+        if len(self._waited) > _WAITED:
+            del self._waited[next(iter(self._waited))]
+        return self._registry.resolve(container, wait)
 
 
 def _policy_again(wanted: Wanted, ruleset: Ruleset | None, former: Policy, say: Say) -> Policy:

@@ -179,7 +179,11 @@ class Verdicts:
             return Response(False, "the process is not known to run in a container")
         if action is Action.KILL:
             return responder.kill_container(process, self._people) if whole else responder.kill(process)
-        return responder.pause(process, self._people) if action is Action.PAUSE else responder.quarantine(process)
+        return (
+            responder.pause(process, self._people)
+            if action is Action.PAUSE
+            else responder.quarantine(process, self._people)
+        )
 
     def _spent(self, event: Event) -> list[Alert]:
         if event.at_ns - self._told_spent < _QUIET_NS:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import struct
 from collections.abc import Iterable
 from pathlib import Path
@@ -31,13 +32,17 @@ _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 24, 38
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 
 
-def needed(*, responds: bool) -> frozenset[str]:
+def needed(*, responds: bool, release: str = "") -> frozenset[str]:
     """Return what the sensor needs once it runs.
 
     Args:
         responds: The policy has it kill, pause or cut off.
+        release: Of the kernel, as ``uname -r`` prints it; this machine's by default.
     """
-    return RUN | (RESPOND if responds else frozenset())
+    numbers = re.findall(r"\d+", release or os.uname().release)[:2]
+    # Before 5.19 even reading a map that is open needed the right to make one, where bpf(2) is not for everybody.
+    older = [int(one) for one in numbers] < [5, 19]
+    return RUN | (RESPOND if responds else frozenset()) | (frozenset(("CAP_BPF",)) if older else frozenset())
 
 
 def drop(kept: Iterable[str]) -> frozenset[int]:

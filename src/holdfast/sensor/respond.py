@@ -106,9 +106,9 @@ class Responder:
         """Freeze a process's container; processes that left its control group are stopped."""
         return self._bounded(lambda: self._pause(process, people))
 
-    def quarantine(self, process: Process) -> Response:
+    def quarantine(self, process: Process, people: Callable[[], Iterable[Process]]) -> Response:
         """Cut a process's container off from the network."""
-        return self._bounded(lambda: self._quarantine(process))
+        return self._bounded(lambda: self._quarantine(process, people))
 
     def release(self, name: str) -> list[str]:
         """Take back what was done to a container.
@@ -155,21 +155,23 @@ class Responder:
 
     def _kill_all(self, process: Process, people: Callable[[], Iterable[Process]]) -> str:
         container = _container(process)
-        count = 0
+        done: set[tuple[int, int]] = set()
         for _ in range(_ROUNDS):
-            members = [one for one in people() if one.container is container]
+            members = [process, *(one for one in people() if one.container is container)]
             # The first process of a pid namespace takes all others with it.
             members.sort(key=lambda one: (one.virtual_pid != 1, one.start_ns))
-            killed = 0
-            for one in (process, *members):
-                with suppress(Error):
-                    killed += bool(_killed([one]))
-            count += killed
-            if not killed:
+            before = len(done)
+            for one in members:
+                key = (one.pid, one.start_ns)
+                if key not in done:
+                    with suppress(Error):
+                        _killed([one])
+                        done.add(key)
+            if len(done) == before:
                 break
-        if not count:
+        if not done:
             raise Error("no process of the container was there any more")
-        return f"killed {count} processes of the container"
+        return f"killed {len(done)} processes of the container" if len(done) > 1 else "killed the container's process"
 
     def _pause(self, process: Process, people: Callable[[], Iterable[Process]]) -> str:
         container = _container(process)
@@ -193,26 +195,37 @@ class Responder:
         self._keep(undo)
         return how + (f"; {len(undo.stopped)} processes outside it stopped" if undo.stopped else "")
 
-    def _quarantine(self, process: Process) -> str:
+    def _quarantine(self, process: Process, people: Callable[[], Iterable[Process]]) -> str:
         container = _container(process)
-        with _same(process) as (_, folder):
-            space = os.stat("ns/net", dir_fd=folder).st_ino
-            own = os.stat("/proc/self/ns/net").st_ino  # noqa: PTH116 - the link's target, which has no path
-            if space in {own, snapshot.host_namespaces().get("net")}:
-                raise Error("the container shares the host's network, which is left alone")
-            inner = network.inside(folder, network.interfaces)
-            outer = network.peers(inner, network.interfaces())
-            undo = self._undo(container)
-            undo.links = sorted({*undo.links, *(one.number for one in outer)})
-            others = [one for one in inner if one.peer not in {other.number for other in outer} or one.kind != "veth"]
-            if others or not inner:
-                undo.routes = [process.pid, process.start_ns]
-            self._keep(undo)  # first: what is done and not noted could not be undone
-            for one in outer:
-                network.set_link(one.number, up=False)
-            if undo.routes:
-                network.inside(folder, lambda: network.refuse_routes(refused=True))
-        told = [f"the host's end {one.name} is down" for one in outer]
+        host = {os.stat("/proc/self/ns/net").st_ino, snapshot.host_namespaces().get("net")}  # noqa: PTH116 - a link
+        shares = False
+        # The one that acted may have ended by now, and may have entered another network before.
+        for one in (process, *(one for one in people() if one.container is container and one is not process)):
+            with suppress(Error, OSError), _same(one) as (_, folder):
+                if os.stat("ns/net", dir_fd=folder).st_ino in host:
+                    shares = True
+                    continue
+                return self._cut_off(container, one, folder)
+        raise Error(
+            "the container shares the host's network, which is left alone"
+            if shares
+            else "none of its processes is left"
+        )
+
+    def _cut_off(self, container: Container, process: Process, folder: int) -> str:
+        inner = network.inside(folder, network.interfaces)
+        outer = network.peers(inner, network.interfaces())
+        ends = {other.number for other in outer}
+        undo = self._undo(container)
+        undo.links = sorted({*undo.links, *ends})
+        if not inner or any(one.kind != "veth" or one.peer not in ends for one in inner):
+            undo.routes = [process.pid, process.start_ns]
+        self._keep(undo)  # first: what is done and not noted could not be undone
+        for other in outer:
+            network.set_link(other.number, up=False)
+        if undo.routes:
+            network.inside(folder, lambda: network.refuse_routes(refused=True))
+        told = [f"the host's end {other.name} is down" for other in outer]
         told += ["every route is refused"] if undo.routes else []
         return ", ".join(told)
 
