@@ -24,6 +24,8 @@ from holdfast.rules.ruleset import Rule, Ruleset
 from holdfast.sensor.processes import ancestors
 
 ANCESTORS = 8
+_TOLD = (word.PATH, word.INNER_PATH, word.HOST_PATH)
+"""What an alert says of its object, asked or not."""
 _POD = {"io.kubernetes.pod.name": "pod", "io.kubernetes.pod.namespace": "namespace", "io.kubernetes.pod.uid": "pod_uid",
         "io.kubernetes.container.name": "pod_container"}  # fmt: skip
 
@@ -83,7 +85,9 @@ class Judge:
                 table[atom.fact] = Seen(value, where)
         proof = prove(technique.seen_as, Facts(table))
         carried = tuple(dict.fromkeys(_reason(leaf) for leaf in proof.carrying()))
-        fields = {fact.name: _plain(seen.value) for fact, seen in table.items()}
+        told = {fact: event.get(fact) for fact in _TOLD}
+        fields = {fact.name: _plain(value) for fact, value in told.items() if value is not None}
+        fields |= {fact.name: _plain(seen.value) for fact, seen in table.items()}
         way = event.get(word.PATH)
         succeeded = event.result is None or event.result >= 0
         did = "" if succeeded else f" and failed with {_error(event)}"
