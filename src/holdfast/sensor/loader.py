@@ -57,6 +57,17 @@ class Program:
         finally:
             self._library.calls.bpf_link__destroy(link)
 
+    def pin(self, path: str) -> None:
+        """Keep what is attached, under a path of the BPF file system, when this process ends.
+
+        Raises:
+            BpfRefused: The kernel refused.
+        """
+        for link in self._links:
+            failed = self._library.calls.bpf_link__pin(link, path.encode())
+            if failed:
+                raise refused(f"{self.section} cannot be pinned at {path}", -failed, self._library)
+
     def detach(self) -> None:
         """Detach it; nothing happens where it is not attached."""
         while self._links:
