@@ -10,7 +10,7 @@ from holdfast.model.logic import All, AnyOf, Atom, Expr, Op, atoms
 from holdfast.model.words import event as word
 from holdfast.reason.effective.syscall_table import CONSTANTS
 from holdfast.sensor.calls import NOTHING, SHAPES
-from holdfast.sensor.interests import BULK, CRITICAL, EVERY, Interest, Want
+from holdfast.sensor.interests import EVERY, Interest, Want
 
 OPENS = ("open", "openat", "openat2", "creat")
 CHANGES = (
@@ -66,7 +66,7 @@ def _alternatives(condition: Expr) -> list[list[Atom]]:
 
 
 def _of(row: list[Atom]) -> Mapping[str, Interest]:
-    every = Interest(contained_write=EVERY, ring=CRITICAL)
+    every = Interest(contained_write=EVERY)
     named = _named(row)
     if named is None:
         asked = {atom.fact for atom in row}
@@ -81,10 +81,10 @@ def _of(row: list[Atom]) -> Mapping[str, Interest]:
         elif name == "ioctl":
             found[name] = _ioctl()
         elif name == "connect":  # to ask for an engine's socket is an attempt, also where there is none
-            found[name] = Interest(contained_write=EVERY | Want.ABSENT, ring=CRITICAL)
+            found[name] = Interest(contained_write=EVERY | Want.ABSENT)
         elif name in SHAPES:
             read = EVERY if SHAPES[name].mode != NOTHING else Want.NONE
-            found[name] = Interest(contained_read=read, contained_write=EVERY, ring=CRITICAL)
+            found[name] = Interest(contained_read=read, contained_write=EVERY)
         for pair in _TOGETHER.get(name, ()):
             found.setdefault(pair, every)
     return found
@@ -99,14 +99,14 @@ _TOGETHER = {
 
 
 def _ioctl() -> Interest:
-    return Interest(contained_write=EVERY, ring=CRITICAL, argument="request", values=_REQUESTS)
+    return Interest(contained_write=EVERY, argument="request", values=_REQUESTS)
 
 
 def _files(row: list[Atom]) -> dict[str, Interest]:
     writes = any(atom.fact is word.WRITE and atom.op is Op.IS and atom.value is True for atom in row)
-    opened = Interest(contained_read=Want.NONE if writes else _FOREIGN, contained_write=_FOREIGN, ring=CRITICAL)
+    opened = Interest(contained_read=Want.NONE if writes else _FOREIGN, contained_write=_FOREIGN)
     found: dict[str, Interest] = dict.fromkeys(OPENS, opened)
-    return {**found, **dict.fromkeys(CHANGES, Interest(contained_write=EVERY, ring=CRITICAL))} if writes else found
+    return {**found, **dict.fromkeys(CHANGES, Interest(contained_write=EVERY))} if writes else found
 
 
 def _named(row: list[Atom]) -> tuple[str, ...] | None:
@@ -118,19 +118,6 @@ def _named(row: list[Atom]) -> tuple[str, ...] | None:
     return None
 
 
-def rule_interests(events: Iterable[str]) -> dict[str, Interest]:
-    """Return what rules want that can match events of these names, on the host and in containers alike."""
-    every = Want.ALL | Want.REFUSED | Want.ABSENT
-    bulk = Interest(every, every, every, every, BULK)
-    names = {_CALLED.get(name, name) for name in events}
-    found = {name: bulk for name in names if name in SHAPES}
-    refused = Want.REFUSED | Want.ABSENT  # a program that was started is told anyway
-    for name in ("execve", "execveat"):
-        if name in found:
-            found[name] = Interest(refused, refused, refused, refused, BULK)
-    return found
-
-
 def merged(*wanted: Mapping[str, Interest]) -> dict[str, Interest]:
     """Return what any of these wants."""
     found: dict[str, Interest] = {}
@@ -138,7 +125,3 @@ def merged(*wanted: Mapping[str, Interest]) -> dict[str, Interest]:
         for name, interest in one.items():
             found[name] = found[name] | interest if name in found else interest
     return found
-
-
-_CALLED = {"umount": "umount2"}
-"""Names of events where they are not those of the calls."""

@@ -10,7 +10,7 @@ from enum import IntFlag
 from holdfast.sensor.calls import NOTHING, SHAPES, places
 
 CRITICAL, LIFE, BULK = 0, 1, 2
-_FORM = struct.Struct("<17B3x")
+_FORM = struct.Struct("<19Bx")
 _VALUE = struct.Struct("<QII")
 
 
@@ -19,7 +19,7 @@ class Want(IntFlag):
 
     MATCHING: it succeeded, and its path matches a pattern. FOREIGN: it succeeded, and its file is not a plain file or
     directory on the mount that is the process's root. ALL: it succeeded. REFUSED: it failed, but not because there is
-    nothing of that name. ABSENT: it failed for that reason.
+    nothing of that name. ABSENT: it failed for that reason. CLIMBING: the path that was given has two dots in a row.
     """
 
     NONE = 0
@@ -28,15 +28,22 @@ class Want(IntFlag):
     ALL = 4
     REFUSED = 8
     ABSENT = 16
+    CLIMBING = 32
 
 
+EVERY = Want.ALL | Want.REFUSED
+WIDE = Want.ALL | Want.ABSENT | Want.CLIMBING
+"""What can be a flood: told through the ring that a rule asks for. The rest is critical."""
 FOR_A_CONTAINER = frozenset((
     "open", "openat", "openat2", "creat", "connect", "chmod", "fchmod", "fchmodat", "fchmodat2", "link", "linkat",
     "mknod", "mknodat", "rename", "renameat", "renameat2", "symlink", "symlinkat", "truncate", "unlink", "unlinkat",
     "mkdir", "mkdirat", "rmdir",
 ))  # fmt: skip
 """Calls that a sandbox makes for what runs inside it: on files and sockets that it was given of the host."""
-EVERY = Want.ALL | Want.REFUSED
+
+
+MOVES = frozenset(("rename", "renameat", "renameat2", "mount", "umount2", "move_mount", "pivot_root"))
+"""Calls after which a file may have another path; the kernel's program then forgets what it knew of paths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,7 @@ class Interest:
     Attributes:
         host_read, host_write: Of a process of the host. A call without open flags counts as one that writes.
         contained_read, contained_write: Of a process in a container.
-        ring: ``CRITICAL`` for what must never be crowded out, ``BULK`` for the rest.
+        host_ring, contained_ring: ``CRITICAL`` or ``BULK``, for what ``WIDE`` wants.
         argument: Name of the argument that must have one of ``values``; empty where any will do.
         values: Its values.
     """
@@ -55,31 +62,35 @@ class Interest:
     host_write: Want = Want.NONE
     contained_read: Want = Want.NONE
     contained_write: Want = Want.NONE
-    ring: int = CRITICAL
+    host_ring: int = CRITICAL
+    contained_ring: int = CRITICAL
     argument: str = ""
     values: frozenset[int] = field(default_factory=frozenset)
 
     def __or__(self, other: Interest) -> Interest:
         """Want what either wants."""
         narrow = self.argument == other.argument and bool(self.argument)
+        both = (self, other)
+        hosts = (one.host_ring for one in both if (one.host_read | one.host_write) & WIDE)
+        contained = (one.contained_ring for one in both if (one.contained_read | one.contained_write) & WIDE)
         return Interest(
             self.host_read | other.host_read, self.host_write | other.host_write,
             self.contained_read | other.contained_read, self.contained_write | other.contained_write,
-            min(self.ring, other.ring), self.argument if narrow else "",
-            self.values | other.values if narrow else frozenset(),
+            min(hosts, default=BULK), min(contained, default=BULK),
+            self.argument if narrow else "", self.values | other.values if narrow else frozenset(),
         )  # fmt: skip
 
 
 def entries(wanted: Mapping[str, Interest]) -> Iterator[tuple[bytes, bytes]]:
     """Make the entries of the kernel's array ``interests``: key and value, little-endian."""
-    for name, interest in wanted.items():
+    for name, interest in {**dict.fromkeys(MOVES, Interest()), **wanted}.items():
         shape = SHAPES[name]
         strings = (*shape.strings, NOTHING, NOTHING, NOTHING, NOTHING)[:4]
         argument = shape.arguments.index(interest.argument) if interest.argument else NOTHING
         value = _FORM.pack(
-            interest.host_read, interest.host_write, interest.contained_read, interest.contained_write, interest.ring,
-            argument, shape.file, shape.mode, *strings, shape.base, shape.data, shape.length, shape.peer,
-            name in FOR_A_CONTAINER,
+            interest.host_read, interest.host_write, interest.contained_read, interest.contained_write,
+            interest.host_ring, interest.contained_ring, argument, shape.file, shape.mode, *strings, shape.base,
+            shape.data, shape.length, shape.peer, name in FOR_A_CONTAINER, name in MOVES,
         )  # fmt: skip
         for place in places(name):
             yield struct.pack("<I", place), value

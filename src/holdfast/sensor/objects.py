@@ -41,18 +41,23 @@ class Objects:
         self._resolver = resolve.Resolver()
         self._nodes: dict[tuple[int, str], tuple[str, int]] = {}
 
-    def refresh(self) -> None:
-        """Read the host's mounts again, at most once a second."""
+    def refresh(self) -> bool:
+        """Read the host's mounts again, at most once a second.
+
+        Returns:
+            Whether a second is over.
+        """
         now = time.monotonic_ns()
         if now - self._mounts_at < _MOUNTS_EVERY_NS:
-            return
+            return False
         self._mounts_at = now
         try:
             lines = resolve.read(Path("/proc/1/mountinfo").read_text("utf-8", "surrogateescape"))
         except OSError:
-            return
+            return True
         self._mounts = host_mounts.table(lines.values())
         self.shared = frozenset(one.peers for one in lines.values() if one.peers)
+        return True
 
     def complete(self, event: Event, inside: Inside | None) -> None:
         """Say where an event's object lies on the host, and look at it where the kernel told none.

@@ -14,7 +14,7 @@ from typing import Any, Self
 from holdfast.model.errors import NotUnderstood
 from holdfast.model.event import Answer, Event, Process
 from holdfast.model.facts import Fact
-from holdfast.sensor import bpf_file, interests, layout, snapshot
+from holdfast.sensor import bpf_file, interests, layout, pushing, snapshot
 from holdfast.sensor.containers import Containers
 from holdfast.sensor.decode import CONTAINED, Call, Decoder, Exec, Fork, Group, Head, Told, Who
 from holdfast.sensor.interests import BULK, CRITICAL, LIFE, Interest
@@ -110,6 +110,13 @@ class Sensor:
         for key, value in interests.entries(wanted):
             table.put(key, value)
 
+    def want_paths(self, heads: Mapping[bytes, int], tails: Mapping[bytes, int]) -> None:
+        """Tell the kernel's program which paths are wanted, by how they begin and how they end."""
+        for name, patterns, size in (("path_heads", heads, pushing.HEAD), ("path_tails", tails, pushing.TAIL)):
+            table = self._loaded.table(name)
+            for key, value in pushing.trie(dict(patterns), size):
+                table.put(key, value)
+
     def events(self, wait_ms: int = _WAIT_MS) -> Iterator[Event]:
         """Wait for records, at most so long, and iterate over the events that they make."""
         try:
@@ -117,7 +124,8 @@ class Sensor:
         except InterruptedError:
             return
         now = time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        self.objects.refresh()
+        if self.objects.refresh():
+            self._forget_paths()
         self.around.shared = self.objects.shared
         life = self._rings[LIFE]
         yield from self._read(LIFE, life.read(), now)
@@ -143,6 +151,12 @@ class Sensor:
             event = self._event(told, now)
             if event is not None:
                 yield event
+
+    def _forget_paths(self) -> None:
+        """Void what the kernel's program remembers of paths; it does so itself after each call that moves something."""
+        table = self._loaded.table(".data.generation")
+        (now,) = struct.unpack("<I", (table.take(b"\0\0\0\0") or bytes(4))[:4])
+        table.put(b"\0\0\0\0", struct.pack("<I", (now + 1) & 0xFFFFFFFF).ljust(table.value_size, b"\0"))
 
     def waiting(self) -> bool:
         """Tell whether records wait to be read."""

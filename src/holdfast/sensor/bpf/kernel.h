@@ -59,7 +59,7 @@ KERNEL cred {
     struct user_namespace *user_ns;
 };
 
-KERNEL qstr { u32 len; const unsigned char *name; };
+KERNEL qstr { u64 hash_len; u32 len; const unsigned char *name; };
 KERNEL file_system_type { const char *name; };
 struct dentry;
 struct block_device;

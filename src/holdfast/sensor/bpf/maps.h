@@ -18,12 +18,13 @@ enum want {                      /* a call is told if one of these holds; other 
     WANT_ALL = 4,                /* it succeeded */
     WANT_REFUSED = 8,            /* it failed, and not for want of the thing */
     WANT_ABSENT = 16,            /* it failed for want of the thing */
+    WANT_CLIMBING = 32,          /* the path it was given has two dots in a row, whatever became of it */
 };
 
 /* What is wanted of one system call. Filled in from the compiled rules. */
 struct interest {
     u8 host_read, host_write, contained_read, contained_write;   /* enum want; "write": calls without a mode, too */
-    u8 ring;
+    u8 host_ring, contained_ring; /* for what is wanted by ALL, ABSENT or CLIMBING alone; the rest is critical */
     u8 values;                   /* index of the argument that must be in `values`, NOTHING if any will do */
     u8 file;                     /* index of the descriptor to describe, RESULT or NOTHING */
     u8 mode;                     /* index of open flags, NOTHING if the call has none; 8 + index: pointer to open_how */
@@ -33,7 +34,8 @@ struct interest {
     u8 length;                   /* index of their number */
     u8 peer;                     /* 1: describe the socket's other end; 2: data is a struct msghdr */
     u8 sandbox;                  /* 1: also what a sandbox does for its container; its other calls are its own work */
-    u8 unused[3];
+    u8 moves;                    /* 1: if it succeeds, paths mean something else: remembered verdicts are void */
+    u8 unused;
 };
 
 struct {
@@ -63,6 +65,18 @@ struct {
     map_type(key, struct tail_key);
     map_type(value, u32);
 } path_tails SEC(".maps");
+
+/* Opens that nobody wanted a moment ago, per processor: to know a file again is cheaper than to spell its path. What is
+ * remembered is void after each call that moves something, and user space voids all of it every second. */
+#define KNOWN 4096
+struct known { u64 dentry, mnt, root, parent, name, inode, stamp; };
+struct {
+    map_number(type, 6);
+    map_number(max_entries, KNOWN);
+    map_type(key, u32);
+    map_type(value, struct known);
+} boring SEC(".maps");
+volatile u32 generation SEC(".data.generation");
 
 /* For calls of which only some are wanted: the values of one argument, ioctl(2)'s request for one. */
 struct value { u64 argument; u32 number; u32 unused; };

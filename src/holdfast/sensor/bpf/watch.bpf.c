@@ -12,6 +12,7 @@
 #define PF_KTHREAD 0x00200000
 #define SECCOMP_MODE_FILTER 2
 #define O_ACCMODE 3
+#define GIVEN 128                /* bytes of a given path that are looked at for dots */
 #define ENOENT 2
 #define EINTR 4
 #define EAGAIN 11
@@ -45,6 +46,48 @@ apart int matching(u32 bit)
     s->tail_key.bits = TAIL * 8;
     found = map_lookup(&path_tails, &s->tail_key);
     return found && (*found & bit);
+}
+
+/* What a path depends on, without spelling it: the name below its parent, on a mount, seen from a root. */
+inline_ void recognise(struct task_struct *task, struct file *file, struct known *to, u32 access)
+{
+    struct path at = {};
+    struct fs_struct *fs = task->fs;
+    struct inode *inode = NULL;
+    unsigned long number = 0;
+    read_kernel(&at, sizeof(at), &file->f_path);
+    to->dentry = (u64)at.dentry;
+    to->mnt = (u64)at.mnt;
+    to->root = fs ? (u64)fs->root.dentry : 0;
+    fetch(to->parent, at.dentry->d_parent);
+    fetch(to->name, at.dentry->d_name.hash_len);
+    fetch(inode, at.dentry->d_inode);
+    fetch(number, inode->i_ino);
+    to->inode = number;
+    to->stamp = (u64)generation << 8 | access | 0x80;
+}
+
+/* Whether the path that a call was given has two dots in a row; one too long to tell counts as if it had. */
+apart int climbing(u64 pointer)
+{
+    struct scratch *s = scratch_of(SCRATCH_CALL);
+    if (!s)
+        return 0;
+    u64 *words = (u64 *)s->head_key.text;
+    __builtin_memset(&s->head_key, 0, sizeof(s->head_key));
+    long got = read_user_text(s->head_key.text, GIVEN, (void *)pointer);
+    if (got >= GIVEN)
+        return 1;
+    for (u32 i = 0; i < GIVEN / 8; i++) {
+        u64 differs = words[i] ^ 0x2e2e2e2e2e2e2e2eULL;
+        /* Is there a dot in these eight bytes at all? */
+        if (!((differs - 0x0101010101010101ULL) & ~differs & 0x8080808080808080ULL))
+            continue;
+        for (u32 j = i * 8; j < i * 8 + 8; j++)
+            if (s->head_key.text[j] == '.' && s->head_key.text[(j + 1) & (GIVEN - 1)] == '.')
+                return 1;
+    }
+    return 0;
 }
 
 inline_ u64 argument(u64 *arguments, u32 index)
@@ -106,6 +149,8 @@ int call_returned(u64 *context)
         number &= COMPAT - 1;    /* the x32 table: the same numbers with a bit set */
     }
     struct interest *wanted = map_lookup(&interests, &number);
+    if (wanted && wanted->moves && result >= 0)
+        generation++;
     if (!wanted || !(wanted->host_read | wanted->host_write | wanted->contained_read | wanted->contained_write))
         return 0;
     u32 *marked = task_storage(&marks, task, NULL, 0);
@@ -150,11 +195,17 @@ int call_returned(u64 *context)
             call->arguments[5] = how; /* openat2 has four arguments; its flags are kept in the last place */
     }
     u32 want = write ? writes : reads;
+    u32 ring = contained ? wanted->contained_ring : wanted->host_ring;
     if (result < 0) {
         u32 absent = result == -ENOENT || result == -ENOTDIR || result == -EINTR || result == -EAGAIN;
-        if (!(want & (absent ? WANT_ABSENT : WANT_REFUSED)))
+        u32 asked = want & (absent ? WANT_ABSENT : WANT_REFUSED);
+        if (!asked && !(want & WANT_CLIMBING))
             return 0;
-    } else if (!(want & (WANT_MATCHING | WANT_FOREIGN | WANT_ALL))) {
+        if (!asked && !climbing(argument(call->arguments, wanted->strings[0])))
+            return 0;
+        if (asked == WANT_REFUSED)
+            ring = RING_CRITICAL;
+    } else if (!(want & (WANT_MATCHING | WANT_FOREIGN | WANT_ALL | WANT_CLIMBING))) {
         return 0;
     }
     if (wanted->values != NOTHING) {
@@ -172,20 +223,38 @@ int call_returned(u64 *context)
         file = file_of(task, result);
     else if (wanted->file != NOTHING)
         file = file_of(task, (s32)argument(call->arguments, wanted->file));
+    struct known *known = NULL, now = {};
+    u32 climbs = 0;
+    if (result >= 0 && (want & WANT_CLIMBING) && !(want & WANT_ALL))
+        climbs = climbing(argument(call->arguments, wanted->strings[0]));
+    if (file && result >= 0 && wanted->mode != NOTHING && !climbs && !(want & WANT_ALL)) {
+        recognise(task, file, &now, contained << 1 | write);
+        u32 slot = (u32)(now.dentry >> 6 ^ now.name ^ now.mnt >> 7) & (KNOWN - 1);
+        known = map_lookup(&boring, &slot);
+        if (known && known->dentry == now.dentry && known->mnt == now.mnt && known->root == now.root &&
+            known->parent == now.parent && known->name == now.name && known->inode == now.inode &&
+            known->stamp == now.stamp)
+            return 0;
+    }
     if (file) {
-        struct sock *sk = sock_of(file);
+        struct sock *sk = wanted->mode == NOTHING ? sock_of(file) : NULL;
         if (sk)
             at = describe_socket(s, task, sk, &call->object, at, wanted->peer);
         else
             at = describe_file(s, SCRATCH_CALL, task, file, &call->object, at);
     }
-    if (result >= 0 && !(want & WANT_ALL) && (call->object.flags & OBJECT_FILE)) {
+    if (result >= 0 && (call->object.flags & OBJECT_FILE)) {
         u32 bit = (contained ? 4 : 1) << (write ? 1 : 0);
         u32 kind = call->object.mode & S_IFMT;
         u32 plain = (call->object.flags & OBJECT_OWN_ROOT) && (kind == S_IFREG || kind == S_IFDIR);
-        if (!((want & WANT_FOREIGN) && !plain) && !(call->object.flags & OBJECT_CUT) &&
-            !((want & WANT_MATCHING) && matching(bit)))
+        if (((want & WANT_FOREIGN) && !plain) ||
+            ((want & WANT_MATCHING) && ((call->object.flags & OBJECT_CUT) || matching(bit))))
+            ring = RING_CRITICAL;
+        else if (!(want & WANT_ALL) && !climbs) {
+            if (known && !(call->object.flags & OBJECT_CUT))
+                *known = now;
             return 0;
+        }
     }
     /* A relative path begins somewhere. */
     if (wanted->base != NOTHING && wanted->strings[0] != NOTHING) {
@@ -257,7 +326,7 @@ int call_returned(u64 *context)
     call->compat = compat;
     call->head.text = at;
     if (at <= TEXT)
-        emit(&call->head, wanted->ring, KIND_CALL, &s->record, sizeof(s->record) + at);
+        emit(&call->head, ring, KIND_CALL, &s->record, sizeof(s->record) + at);
     return 0;
 }
 
