@@ -1,4 +1,4 @@
-"""Recordings: judged again they give the same alerts, and whatever stands in one is an event or an error with a line."""
+"""Recordings: judged again they give the same alerts; whatever stands in one is an event, or an error with a line."""
 
 from __future__ import annotations
 
@@ -186,11 +186,13 @@ def test_a_damaged_recording_gives_events_or_a_line(whole, data) -> None:
             st.binary(max_size=3) | st.sampled_from([b"{}", b"[", b"-1", b"null"])
         )
     path.write_bytes(raw)
+    refused = None
     try:
         for one in recording_read.opened(path).events():
             list(JUDGE.judge(one))
     except NotUnderstood as error:
-        assert error.line >= 1
+        refused = error
+    assert refused is None or refused.line >= 1
 
 
 def test_numbers_in_a_recording_stay_numbers(tmp_path) -> None:

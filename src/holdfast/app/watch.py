@@ -18,12 +18,10 @@ from holdfast.app.watch_verdicts import Verdicts
 from holdfast.model.alert import Alert
 from holdfast.model.errors import Error
 from holdfast.model.event import Container, Event
-from holdfast.model.technique import Technique
 from holdfast.rules.ruleset import Ruleset
-from holdfast.sensor import coverage, privileges
+from holdfast.sensor import coverage, privileges, pushing
 from holdfast.sensor.engines.registry import Registry
 from holdfast.sensor.incidents import grouped
-from holdfast.sensor.interests import Interest
 from holdfast.sensor.judge import Judge, Node
 from holdfast.sensor.policy import PER_MINUTE, Policy
 from holdfast.sensor.recording import Recorder
@@ -34,6 +32,7 @@ from holdfast.techniques import load as techniques
 WAITS_S = 0.05
 """How long an alert waits for the name of its container."""
 _WAITED = 4096
+_LOOK_MS = 200.0
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -98,10 +97,12 @@ def watch(wanted: Wanted, told: Told, say: Say = lambda _: None) -> int:
     policy = read_policy(wanted, ruleset, say)
     here = node()
     judge = Judge(catalogue, here, ruleset)
-    wishes = wishes_of(catalogue, ruleset)
+    told_by_rules = pushing.pushed(ruleset.rules if ruleset else ())
+    wishes = coverage.merged(coverage.interests(one.seen_as for one in catalogue.values()), told_by_rules.interests)
     with ExitStack() as stack:
         stop = stack.enter_context(_stoppable())
         sensor = stack.enter_context(Sensor(wishes, watch_rules.answers(ruleset.rules) if ruleset else None))
+        sensor.want_paths(told_by_rules.heads, told_by_rules.tails)
         if not wanted.keep_capabilities:
             # Before any thread starts: capabilities belong to threads.
             privileges.drop(privileges.needed(responds=policy.acts))
@@ -131,7 +132,8 @@ def watch(wanted: Wanted, told: Told, say: Say = lambda _: None) -> int:
                 keeping.reopen()
                 verdicts.policy = _policy_again(wanted, ruleset, verdicts.policy, say)
             found: list[Alert] = []
-            for event in sensor.events(0 if ending else min(200, max(0, int((until - time.monotonic()) * 1000)))):
+            wait = 0 if ending else int(min(_LOOK_MS, max(0.0, (until - time.monotonic()) * 1000)))
+            for event in sensor.events(wait):
                 news = registry.news()
                 if news:
                     sensor.containers.learned(news, sensor.processes.alive.values())
@@ -161,14 +163,6 @@ def read_policy(wanted: Wanted, ruleset: Ruleset | None, say: Say) -> Policy:
         return Policy(per_minute=PER_MINUTE)
     names = [rule.name for rule in ruleset.rules] if ruleset else []
     return watch_policy.load(wanted.policy, techniques(), names, say)
-
-
-def wishes_of(catalogue: dict[str, Technique], ruleset: Ruleset | None) -> dict[str, Interest]:
-    """Return what the kernel is asked to tell."""
-    return coverage.merged(
-        coverage.interests(one.seen_as for one in catalogue.values()),
-        coverage.rule_interests(ruleset.wanted() if ruleset else ()),
-    )
 
 
 def node() -> Node:

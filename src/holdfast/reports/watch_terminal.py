@@ -64,12 +64,12 @@ class View:
             del self._begun[next(iter(self._begun))]
         lead = [line("")] if self._last else []
         if known:
-            return [*lead, line((f"incident {alert.incident[:8]} goes on", "dim"), f" in {_where(alert)}")]
+            return [*lead, line((f"incident {_short(alert)} goes on", "dim"), f" in {_where(alert)}")]
         chain = " <- ".join(f"{one.name}({one.pid})" for one in alert.process[:5])
         return [
             *lead,
             line(
-                ("incident ", "dim"), (alert.incident[:8], "id"), " in ", (_where(alert), "name"),
+                ("incident ", "dim"), (_short(alert), "id"), " in ", (_where(alert), "name"),
                 (f"  {_clock(alert.at_ns)}", "dim"),
             ),
             line((f"  {one_line(chain, 0)}", "dim")),
@@ -106,9 +106,13 @@ class View:
         style = "escapable" if alert.succeeded else "contained"
         return [
             *lead,
-            line(("incident ", "dim"), (alert.incident[:8], "id"), ": ", (one_line(alert.output, 0), style)),
+            line(("incident ", "dim"), (_short(alert), "id"), ": ", (one_line(alert.output, 0), style)),
             line(""),
         ]  # fmt: skip
+
+
+def _short(alert: Alert) -> str:
+    return one_line(alert.incident[:8])
 
 
 def _clock(at_ns: int) -> str:
@@ -120,7 +124,7 @@ def _where(alert: Alert) -> str:
     if not container:
         return "the host"
     pod = container.get("pod")
-    name = str(container.get("name") or container.get("id", "")[:12] or "a container nobody knows")
+    name = str(container.get("name") or str(container.get("id") or "")[:12] or "a container nobody knows")
     told = f"{container.get('namespace', '')}/{pod} {name}" if pod else name
     image = str(container.get("image") or "")
     return one_line(told) + (f" ({one_line(image)})" if image else "")
@@ -144,7 +148,7 @@ def _result(alerts: Sequence[Alert]) -> list[tuple[str, str]]:
     would = next((str(one.fields["policy.would"]) for one in alerts if one.fields.get("policy.would")), "")
     parts: list[tuple[str, str]] = []
     if first.succeeded is not None:
-        parts.append(("ok", "escapable") if first.succeeded else (f"refused: {first.error}", "contained"))
+        parts.append(("ok", "escapable") if first.succeeded else (f"refused: {one_line(first.error)}", "contained"))
     parts += [(f" {one.value}", "contained") for one in dict.fromkeys(done)]
     if would:
         parts.append((f" {one_line(would)}", "unknown"))

@@ -2,7 +2,7 @@
 
 Where its interface is one end of a veth pair, the other end lies on the host, out of the container's reach: that end is
 set down, and nothing of the container's own addresses and routes is lost. Any other interface keeps its link, and a
-rule before all routing tables makes every destination unreachable; a container with CAP_NET_ADMIN could take it away.
+rule before all routing tables prohibits every destination; a container with CAP_NET_ADMIN could take it away.
 
 Source:
     rtnetlink(7), veth(4), include/uapi/linux/fib_rules.h
@@ -31,7 +31,7 @@ _REQUEST, _ACK, _DUMP, _CREATE, _EXCL = 0x1, 0x4, 0x300, 0x400, 0x200
 _ERROR, _DONE = 2, 3
 _UP = 1
 _LOOPBACK = 8
-_UNREACHABLE = 7
+_PROHIBIT = 8
 _PRIORITY = 1
 _PROTOCOL = 72
 """Marks a rule as ours (FRA_PROTOCOL); the numbers that are given out lie elsewhere."""
@@ -137,9 +137,9 @@ def set_link(number: int, *, up: bool) -> None:
 
 
 def refuse_routes(*, refused: bool) -> None:
-    """Make every destination unreachable from the calling thread's namespace, or take that back."""
+    """Prohibit every destination to the calling thread's namespace, or take that back."""
     for family in (socket.AF_INET, socket.AF_INET6):
-        body = _RULE.pack(family, 0, 0, 0, 0, 0, 0, _UNREACHABLE, 0)
+        body = _RULE.pack(family, 0, 0, 0, 0, 0, 0, _PROHIBIT, 0)
         body += _attribute(6, struct.pack("=I", _PRIORITY)) + _attribute(21, bytes([_PROTOCOL]))
         flags = _REQUEST | _ACK | (_CREATE | _EXCL if refused else 0)
         # Done already, or gone already: that is what was asked for. A kernel may also have no IPv6.
