@@ -132,7 +132,7 @@ class Denier:
         self._bits = {name: bit for bit, name in enumerate(catalogue)}
         self._names = tuple(catalogue)
         self._rules = {name: rules(technique) for name, technique in catalogue.items()}
-        self._stand_ins = stand_ins or {}
+        self._stand_ins = dict(stand_ins or {})
         self._rows: dict[bytes, bytes] = {}
         image = bpf_file.image("deny")
         self._record = layout.record(Types(image), "denial")
@@ -202,6 +202,11 @@ class Denier:
         """Undo ``canary``; its process has ended."""
         self._enabled.remove(struct.pack("<I", CANARY))
         self._conditions.remove(_CONDITION.pack(Kind.CANARY, 0, 0, name.encode()))
+
+    def stand_in(self, folder: str, real: str) -> None:
+        """Deny what lies in a folder of the host as if it were another one; a drill makes one as it starts."""
+        self._stand_ins[folder] = real
+        self.refresh()
 
     def refresh(self) -> None:
         """Read the host's mounts again: where the places lie that are denied."""

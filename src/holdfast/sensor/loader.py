@@ -57,6 +57,20 @@ class Program:
         finally:
             self._library.calls.bpf_link__destroy(link)
 
+    def attach_to_group(self, group: int) -> None:
+        """Attach it to a control group of version 2, for what is in it and below.
+
+        Args:
+            group: Descriptor of the group's directory.
+
+        Raises:
+            BpfRefused: The kernel refused.
+        """
+        link = self._library.calls.bpf_program__attach_cgroup(self._address, group)
+        if not link:
+            raise refused(f"The kernel refuses to attach {self.section}", ctypes.get_errno(), self._library)
+        self._links.append(link)
+
     def pin(self, path: str) -> None:
         """Keep what is attached, under a path of the BPF file system, when this process ends.
 
