@@ -19,6 +19,7 @@ from pathlib import Path
 
 import manifests
 import rules
+import sensor
 import sleepers
 
 
@@ -187,12 +188,39 @@ def measure_rules(_holdfast: str, _checkov: str) -> None:
     row("events judged by Falco's stock rules, one core", told, "200,000/s", held=rate >= 200_000)
 
 
+def measure_sensor(holdfast: str, _: str) -> None:
+    """Measure what the sensor costs those who are watched, and itself, and how soon it tells."""
+    bare, added, _ = sensor.cost(["1000000"], rules=False)
+    row("a system call that no rule wants", f"+{added:.0f} ns on {bare:.0f} ns", "at most +60 ns", held=added <= 60)
+    bare, added, ratio = sensor.cost(["200000", "/etc/hostname"], rules=False)
+    row("open and close, the catalogue", f"+{added:.0f} ns on {bare:.0f} ns ({ratio:.2f})", "", held=True)
+    if sensor.STABLE.is_file():
+        bare, added, ratio = sensor.cost(["200000", "/etc/hostname"], rules=True)
+        limit = sensor.FALCO_NS / 3
+        told = f"+{added:.0f} ns on {bare:.0f} ns ({ratio:.2f})"
+        row("open and close, Falco's stable rules too", told, f"at most +{limit:.0f} ns", held=added <= limit)
+    bare, added, ratio = sensor.cost(["1000", "/bin/true", "spawn"], rules=False)
+    told = f"{ratio:.3f} times ({added / 1000:+.1f} us on {bare / 1000:.0f} us)"
+    row("fork and exec", told, "at most 1.02 times", held=ratio <= 1.02)
+    cores, megabytes = sensor.own(holdfast)
+    row("the sensor itself, idle: processor", f"{cores:.3f} cores", "under 0.1", held=cores < 0.1)
+    row("the sensor itself, idle: memory", f"{megabytes:.0f} MB", "under 120 MB", held=megabytes < 120)
+    with sleepers.image() as image:
+        for flood, limit in ((False, 20), (True, 100)):
+            seen, late = sensor.latency(holdfast, image, flood=flood)
+            late.sort()
+            told = f"{seen} of 100; p50 {late[len(late) // 2]:.1f}, p99 {late[int(len(late) * 0.99) - 1]:.1f} ms"
+            what = "from a sensitive read to its kept alert" + (", two open loops beside it" if flood else "")
+            row(what, told, f"100 of 100, p99 under {limit} ms", held=seen == 100 and late[98] < limit)
+
+
 MEASURES: dict[str, Callable[[str, str], None]] = {
     "manifests": measure_manifests,
     "memory": measure_memory,
     "containers": measure_containers,
     "drill": measure_drill,
     "rules": measure_rules,
+    "sensor": measure_sensor,
     "start": measure_start,
 }
 

@@ -20,17 +20,31 @@ def missing() -> str:
 
 
 @contextmanager
-def running(count: int) -> Iterator[None]:
-    """Start containers, and remove them and their image in the end."""
+def image() -> Iterator[str]:
+    """Make an image that holds busybox alone; it and its containers are removed in the end."""
     mark = f"hf-bench-{os.getpid()}"
     with tempfile.TemporaryDirectory() as folder:
         tools = Path(folder, "bin")
         tools.mkdir()
         shutil.copy(shutil.which("busybox") or "", tools / "busybox")
-        (tools / "sleep").symlink_to("busybox")
+        for name in ("sh", "sleep"):
+            (tools / name).symlink_to("busybox")
         packed = subprocess.run(["tar", "-C", folder, "-c", "."], capture_output=True, check=True).stdout
         subprocess.run(["docker", "import", "-", mark], input=packed, capture_output=True, check=True)
     try:
+        yield mark
+    finally:
+        asked = ["docker", "ps", "--all", "--quiet", "--filter", f"label=holdfast.bench={mark}"]
+        ids = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.split()
+        if ids:
+            subprocess.run(["docker", "rm", "--force", *ids], capture_output=True, check=False)
+        subprocess.run(["docker", "rmi", "--force", mark], capture_output=True, check=False)
+
+
+@contextmanager
+def running(count: int) -> Iterator[None]:
+    """Start containers, and remove them and their image in the end."""
+    with image() as mark:
         for number in range(count):
             subprocess.run(
                 [
@@ -41,9 +55,3 @@ def running(count: int) -> Iterator[None]:
                 check=True,
             )  # fmt: skip
         yield
-    finally:
-        asked = ["docker", "ps", "--all", "--quiet", "--filter", f"label=holdfast.bench={mark}"]
-        ids = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.split()
-        if ids:
-            subprocess.run(["docker", "rm", "--force", *ids], capture_output=True, check=False)
-        subprocess.run(["docker", "rmi", "--force", mark], capture_output=True, check=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,10 @@ _NODES = frozenset(("mknod", "mknodat"))
 _NOTHING_THERE = frozenset((-errno.ENOENT, -errno.ENOTDIR, -errno.ELOOP, -errno.ENAMETOOLONG, -errno.EFAULT))
 _KINDS = {0o060000: "block", 0o020000: "char"}
 _MOST_NODES = 1024
+_VIEWS = frozenset((0x9FA0, 0x62656572, 0x27E0EB, 0x63677270, 0x1373, 0x19800202, 0x01021994))
+"""procfs, sysfs, cgroup, cgroup2, devpts, mqueue, tmpfs: what a container has of its own besides its root."""
+_OWN_TREE = re.compile(r"/(?:var/lib|run)/[^/]*(?:docker|containers|containerd)[^/]*/.*/(?:merged|rootfs)(?:/|$)")
+"""Where engines put a container's root; its own views of the kernel may be visible to the host below it."""
 _GENERATIONS = 8
 
 
@@ -84,6 +89,8 @@ class Objects:
             else:
                 file.host_path = self._on_host(device, file.inner_path)
                 file.host_mount = self._on_host(device, above or "/")
+            if file.magic in _VIEWS and _OWN_TREE.match(file.host_path):
+                file.host_path = file.host_mount = ""
 
     def _on_host(self, device: int, inside: str) -> str:
         found = host_mounts.host_path(self._mounts, device, inside)

@@ -5,6 +5,7 @@ A question that the event cannot answer gets None, which is unknown, never "no".
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -52,6 +53,7 @@ _OF_PROCESS = re.compile(
 )
 _PROC = 0x9FA0
 _NSFS = 0x6E736673
+_ABSENT = frozenset((-errno.ENOENT, -errno.ENOTDIR))
 _NO_MEMBERS: frozenset[str] = frozenset()
 
 
@@ -93,6 +95,7 @@ def answers(around: Surroundings) -> dict[Fact[Any], Answer]:
         word.PORT: lambda event: (event.socket.remote_port or None) if event.socket else None,
         word.TARGET_OUTSIDE: lambda event: _outside(event, around),
         word.DEVICE: _device,
+        word.ABSENT: lambda event: event.result in _ABSENT,
         word.COMMAND: _command,
         word.USERMODE_HELPER: _helper,
         word.EXECUTABLE_IN_CONTAINER: _strange_program,

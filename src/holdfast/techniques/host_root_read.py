@@ -16,7 +16,7 @@ How it looks: a process in a container opens ``/etc/shadow``, a key or a token o
 """
 
 from holdfast.model.change import Change, with_, without
-from holdfast.model.logic import AnyOf, covers, is_, starts_with
+from holdfast.model.logic import AnyOf, covers, is_, is_not, starts_with
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
@@ -42,10 +42,9 @@ _SECRETS = (
     "/var/lib/containers/storage",
 )
 
-_SEEN = (
-    "/etc/shadow", "/etc/kubernetes/", "/etc/ssh/ssh_host_", "/root/.", "/var/lib/kubelet/pki/",
-    "/var/lib/docker/overlay2/", "/var/lib/containerd/", "/var/lib/containers/storage/overlay",
-)  # fmt: skip
+_SEEN = ("/etc/shadow", "/etc/kubernetes/", "/etc/ssh/ssh_host_", "/root/.", "/var/lib/kubelet/pki/")
+_SEEN_LAYERS = ("/var/lib/docker/overlay2/", "/var/lib/containerd/", "/var/lib/containers/storage/overlay")
+"""Files of other containers; a container's own come through its own root, of type overlay."""
 
 _OPEN: Situation = {
     container.HOST_PATHS: Paths(("/",)),
@@ -81,6 +80,7 @@ TECHNIQUE = Technique(
     & AnyOf(
         (
             *(starts_with(event.HOST_PATH, prefix) for prefix in _SEEN),
+            *(starts_with(event.HOST_PATH, prefix) & is_not(event.FILE_SYSTEM, "overlay") for prefix in _SEEN_LAYERS),
             is_(event.HOST_MOUNT, "/") & is_(event.FILE_KIND, "regular"),
         )
     ),

@@ -55,8 +55,13 @@ TECHNIQUE = Technique(
         Change(container.LSM_DENIES, with_("host_sockets"), "enforce SELinux: container_t may not use the socket"),
         Change(container.SANDBOX, "gvisor", "run in a sandbox: its kernel does not pass on the host's sockets"),
     ),
-    seen_as=connects_to("/libvirt-sock", "/virtqemud-sock", "/unix.socket", "/snapd.socket"),
-    seen_sample={event.IN_CONTAINER: True, event.SYSCALL: "connect", event.PATH: "/run/libvirt/libvirt-sock"},
+    seen_as=connects_to("/libvirt-sock", "/virtqemud-sock", "/unix.socket", "/snapd.socket") & is_(event.ABSENT, False),
+    seen_sample={
+        event.IN_CONTAINER: True,
+        event.SYSCALL: "connect",
+        event.PATH: "/run/libvirt/libvirt-sock",
+        event.ABSENT: False,
+    },
     drill_class=DrillClass.D3,
     drill=say(*_SOCKETS),
     examples=(

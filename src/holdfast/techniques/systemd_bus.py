@@ -56,8 +56,14 @@ TECHNIQUE = Technique(
         Change(container.LSM_DENIES, with_("host_sockets"), "enforce SELinux: container_t may not use the sockets"),
         Change(container.SANDBOX, "gvisor", "run in a sandbox: its kernel does not pass on the host's sockets"),
     ),
-    seen_as=connects_to("/system_bus_socket", "/systemd/private"),
-    seen_sample={event.IN_CONTAINER: True, event.SYSCALL: "connect", event.PATH: "/run/dbus/system_bus_socket"},
+    # Programs ask for the bus wherever they run; where there is none, nothing was attempted.
+    seen_as=connects_to("/system_bus_socket", "/systemd/private") & is_(event.ABSENT, False),
+    seen_sample={
+        event.IN_CONTAINER: True,
+        event.SYSCALL: "connect",
+        event.PATH: "/run/dbus/system_bus_socket",
+        event.ABSENT: False,
+    },
     drill_class=DrillClass.D3,
     drill=say(_PRIVATE, _BUS, needs=("systemd",)),
     examples=(

@@ -28,6 +28,7 @@ PORT: Fact[int] = Fact("event.port", int, "Peer port.")
 TARGET_OUTSIDE: Fact[bool] = Fact(
     "event.target_outside", bool, "The target process or namespace is not the container's own."
 )
+ABSENT: Fact[bool] = Fact("event.absent", bool, "The call failed because there is nothing of that name.")
 COMMAND: Fact[str] = Fact("event.command", str, "Command of a multiplexed call: PROG_LOAD, TIOCSTI, ...")
 USERMODE_HELPER: Fact[bool] = Fact("event.usermode_helper", bool, "The kernel itself starts a program.")
 EXECUTABLE_IN_CONTAINER: Fact[bool] = Fact(
