@@ -193,7 +193,7 @@ def test_it_keeps_few_capabilities_tells_systemd_and_serves_metrics(tmp_path) ->
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         options = ("--metrics", f"127.0.0.1:{port}", "--health", "health.json", "--spool", "alerts.db")
-        with watching(tmp_path, *options, NOTIFY_SOCKET=address, WATCHDOG_USEC="600000") as watch:
+        with watching(tmp_path, *options, NOTIFY_SOCKET=address, WATCHDOG_USEC="60000000") as watch:
             assert notified.recv(999).startswith(b"READY=1")
             assert notified.recv(999) == b"WATCHDOG=1"
             pid = watch.process.pid

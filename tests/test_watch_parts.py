@@ -90,8 +90,7 @@ def test_a_full_disk_makes_alerts_wait_and_loses_none(tmp_path) -> None:
         keeping.keep([alert(0)])
         filler = (disk / "filler").open("wb", buffering=0)
         with pytest.raises(OSError, match="No space"):
-            while True:
-                filler.write(b"x" * 4096)
+            filler.writelines(b"x" * 4096 for _ in range(1024))
         big = [alert(number, output="x" * 20_000) for number in range(1, 9)]
         for one in big:
             keeping.keep([one])

@@ -6,22 +6,22 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from holdfast.app import watch_keeping, watch_policy, watch_rules
+from holdfast.app.watch_denying import Denying, chosen
 from holdfast.app.watch_health import Health
+from holdfast.app.watch_loop import Loop, Names
 from holdfast.app.watch_verdicts import Verdicts
 from holdfast.model.alert import Alert
 from holdfast.model.errors import Error
-from holdfast.model.event import Container, Event
 from holdfast.rules.ruleset import Ruleset
 from holdfast.sensor import coverage, privileges, pushing
 from holdfast.sensor.engines.registry import Registry
-from holdfast.sensor.incidents import grouped
 from holdfast.sensor.judge import Judge, Node
 from holdfast.sensor.policy import PER_MINUTE, Policy
 from holdfast.sensor.recording import Recorder
@@ -29,10 +29,6 @@ from holdfast.sensor.respond import Responder
 from holdfast.sensor.watching import Sensor
 from holdfast.techniques import load as techniques
 
-WAITS_S = 0.05
-"""How long an alert waits for the name of its container."""
-_WAITED = 4096
-_LOOK_MS = 200.0
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -53,6 +49,7 @@ class Wanted:
         health: File that is kept up to date with what the sensor counts; empty writes none.
         heartbeat_s: Seconds between two heartbeats in the spool and the health file; 0 for none.
         keep_capabilities: Do not drop the capabilities that are not needed any more.
+        pin: What is denied goes on being denied when the sensor ends.
     """
 
     rules: tuple[str, ...] = ()
@@ -67,6 +64,7 @@ class Wanted:
     health: str = ""
     heartbeat_s: float = 60
     keep_capabilities: bool = False
+    pin: bool = False
 
 
 Told = Callable[[Sequence[Alert]], None]
@@ -96,60 +94,48 @@ def watch(wanted: Wanted, told: Told, say: Say = lambda _: None) -> int:
     ruleset = watch_rules.loaded(wanted.rules, say)
     policy = read_policy(wanted, ruleset, say)
     here = node()
-    judge = Judge(catalogue, here, ruleset)
     told_by_rules = pushing.pushed(ruleset.rules if ruleset else ())
     wishes = coverage.merged(coverage.interests(one.seen_as for one in catalogue.values()), told_by_rules.interests)
     with ExitStack() as stack:
         stop = stack.enter_context(_stoppable())
         sensor = stack.enter_context(Sensor(wishes, watch_rules.answers(ruleset.rules) if ruleset else None))
         sensor.want_paths(told_by_rules.heads, told_by_rules.tails)
+        denying = Denying(catalogue, policy, chosen(catalogue, policy), say)
+        stack.callback(denying.close)
+        if wanted.pin:
+            denying.pin()
         if not wanted.keep_capabilities:
             # Before any thread starts: capabilities belong to threads.
             privileges.drop(privileges.needed(responds=policy.acts))
-        keeping = watch_keeping.Keeping(wanted.spool, wanted.sinks, say)
-        stack.callback(keeping.close)
+        keeping = stack.enter_context(closing(watch_keeping.Keeping(wanted.spool, wanted.sinks, say)))
         health = stack.enter_context(Health(wanted.metrics, wanted.health, wanted.heartbeat_s))
         registry = _registry()
         stack.callback(registry.stop)
         registry.start()
         sensor.containers.wanted = registry.wanted
         verdicts = Verdicts(
-            judge, here, policy, responder=Responder(policy.per_minute),
-            people=lambda: list(sensor.processes.alive.values()), complete=_Names(registry).complete,
+            Judge(catalogue, here, ruleset), here, policy, responder=Responder(policy.per_minute),
+            people=lambda: list(sensor.processes.alive.values()), complete=Names(registry).complete,
+            marked=denying.marked,
         )  # fmt: skip
         recorder = _recorder(wanted, sensor, here, ruleset, say)
         if recorder is not None:
             stack.callback(recorder.close)
+        loop = Loop(sensor, registry, verdicts, keeping, health, denying, recorder, told)
         health.started(sensor, verdicts, keeping)
         say(f"watching {len(wishes)} system calls for {len(catalogue)} techniques"
             + (f" and {len(ruleset.rules)} rules" if ruleset else "") + _mode(policy))  # fmt: skip
         until = time.monotonic() + wanted.seconds if wanted.seconds else float("inf")
-        count = 0
         while True:
             ending = bool(stop.asked) or time.monotonic() >= until
             if stop.again:
                 stop.again = False
                 keeping.reopen()
                 verdicts.policy = _policy_again(wanted, ruleset, verdicts.policy, say)
-            found: list[Alert] = []
-            wait = 0 if ending else int(min(_LOOK_MS, max(0.0, (until - time.monotonic()) * 1000)))
-            for event in sensor.events(wait):
-                news = registry.news()
-                if news:
-                    sensor.containers.learned(news, sensor.processes.alive.values())
-                found += verdicts.alerts(event)
-                if recorder is not None:
-                    recorder.write(event, sensor.around.shared)
-            now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-            found += verdicts.close() if ending else verdicts.quiet(now)
-            found += health.beat(now)
-            keeping.keep(found)
-            health.seen(found)
-            for group in grouped(one for one in found if watch_keeping.told(one)):
-                told(group)
-                count += len(group)
+                denying.hold(verdicts.policy)
+            loop.turn(until - time.monotonic(), ending=ending)
             if ending:
-                return count
+                return loop.count
 
 
 def read_policy(wanted: Wanted, ruleset: Ruleset | None, say: Say) -> Policy:
@@ -213,24 +199,6 @@ def _registry() -> Registry:
     from holdfast.sensor.engines.docker import PODMAN, Docker
 
     return Registry((Docker(), Docker(PODMAN, "podman"), Bundles()))
-
-
-class _Names:
-    """Completes what is known of a container, waiting for its engine once: others' alerts wait behind."""
-
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
-        self._waited: dict[str, bool] = {}
-
-    def complete(self, event: Event) -> bool:
-        container: Container | None = event.process.container
-        if container is None or container.state != "pending":
-            return False
-        wait = 0.0 if container.id in self._waited else WAITS_S
-        self._waited[container.id] = True
-        if len(self._waited) > _WAITED:
-            del self._waited[next(iter(self._waited))]
-        return self._registry.resolve(container, wait)
 
 
 def _policy_again(wanted: Wanted, ruleset: Ruleset | None, former: Policy, say: Say) -> Policy:

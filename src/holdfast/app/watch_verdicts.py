@@ -10,7 +10,7 @@ from typing import Any
 from holdfast.model.alert import Alert, Origin, Priority, Verdict
 from holdfast.model.event import Event, Process
 from holdfast.sensor.incidents import Incidents, summary
-from holdfast.sensor.judge import Judge, Node
+from holdfast.sensor.judge import Judge, Node, lineage
 from holdfast.sensor.policy import Action, Decision, Policy
 from holdfast.sensor.respond import Responder, Response
 
@@ -64,6 +64,7 @@ class Verdicts:
         responder: Responder | None = None,
         people: Callable[[], Iterable[Process]] = tuple,
         complete: Callable[[Event], bool] = lambda _: False,
+        marked: Callable[[Event, Sequence[Alert]], list[Alert]] = lambda _, alerts: list(alerts),
     ) -> None:
         """Take the parts.
 
@@ -74,6 +75,7 @@ class Verdicts:
             responder: Carries it out; None only says it, as a dry run does.
             people: Lists the processes that run.
             complete: Fills in what is known of an event's container; tells whether something was new.
+            marked: Marks the alerts of what the kernel denied by our wish.
         """
         self.policy = policy
         self.counts = Counts()
@@ -83,6 +85,7 @@ class Verdicts:
         self._responder = responder
         self._people = people
         self._complete = complete
+        self._marked = marked
         self._told_spent = -_QUIET_NS
         self._told_failure = -_QUIET_NS
 
@@ -99,11 +102,32 @@ class Verdicts:
         counts = self.counts
         counts.events += 1
         counts.judging_ns += time.perf_counter_ns() - before
-        if found:
-            found = self._decided(event, found)
-            for alert in found:
-                counts.alerts[alert.rule] = counts.alerts.get(alert.rule, 0) + 1
-        return [*self._summaries(self.incidents.ended()), *self.incidents.join(event, found)]
+        return self.decided(event, self._marked(event, found)) if found else self.decided(event, found)
+
+    def decided(self, event: Event, found: Sequence[Alert]) -> list[Alert]:
+        """Hold alerts against the policy, answer them, and join them into incidents."""
+        decided = self._decided(event, found) if found else []
+        alerts = self.counts.alerts
+        for alert in decided:
+            alerts[alert.rule] = alerts.get(alert.rule, 0) + 1
+        return [*self._summaries(self.incidents.ended()), *self.incidents.join(event, decided)]
+
+    def denied(self, event: Event, technique: str, title: str, attack: tuple[str, ...]) -> Alert:
+        """Make the alert of a call that the kernel denied by our wish, and of which nothing else was told."""
+        container, path = event.process.container, event.file.path if event.file else ""
+        told = {} if container is None else {
+            "id": container.id, "name": container.name, "image": container.image, "runtime": container.runtime,
+            "state": container.state,
+        }  # fmt: skip
+        return Alert(
+            id=f"{self._node.boot}-denied-{event.process.pid}-{event.at_ns}-{technique}", at_ns=event.wall_ns,
+            boot_ns=event.at_ns, seen_ns=time.clock_gettime_ns(time.CLOCK_BOOTTIME), node=self._node.name,
+            origin=Origin.TECHNIQUE, rule=technique, title=title, priority=Priority.WARNING, event=event.name,
+            output=f"{title}: {event.process.name} called {event.name}" + (f" on {path}" if path else "")
+            + " and was denied", tags=("container", "escape"), attack=attack, succeeded=False, error="EPERM",
+            verdict=Verdict.DENIED, fields={"event.path": path} if path else {}, process=lineage(event.process),
+            container=told,
+        )  # fmt: skip
 
     def quiet(self, at_ns: int) -> list[Alert]:
         """Return the records of incidents that have ended by now (CLOCK_BOOTTIME)."""

@@ -30,6 +30,7 @@ examples:
   holdfast watch --rules /etc/falco/falco_rules.yaml
   holdfast watch --policy policy.yaml --check-policy     what the policy means; starts nothing, needs no privilege
   holdfast watch --policy policy.yaml --spool alerts.db
+  holdfast watch --check                           which back end is in force here, with proof; what it cannot do
   holdfast watch --release web                     take back what was done to the container "web"
   holdfast watch --record events.ndjson --seconds 60
   holdfast watch --replay events.ndjson --policy policy.yaml   the same alerts again, as a dry run
@@ -71,6 +72,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
     kept.add_argument("--record", metavar="FILE", default="", help="write events there, to be judged again")
     kept.add_argument("--record-limit", type=int, default=256, metavar="MB", help="its largest size; default: 256")
     run_ = parser.add_argument_group("how it runs")
+    run_.add_argument("--check", action="store_true", help="say what is in force here, prove it, and end")
+    run_.add_argument("--pin", action="store_true", help="what is denied goes on being denied when the sensor ends")
+    run_.add_argument("--unpin", action="store_true", help="let go what was pinned, and end")
     run_.add_argument("--release", metavar="CONTAINER", default="", help="take back what was done to it, and end")
     run_.add_argument("--seconds", type=float, default=0, metavar="N", help="stop after so long; default: never")
     run_.add_argument("--metrics", metavar="ADDRESS", default="", help="serve Prometheus metrics, as 127.0.0.1:9101")
@@ -102,13 +106,23 @@ def run(options: argparse.Namespace) -> int:
     wanted = watch.Wanted(
         tuple(options.rules), options.spool, options.seconds, not options.no_catalogue, options.policy,
         tuple(options.sink), options.record, max(1, options.record_limit) << 20, options.metrics, options.health,
-        options.heartbeat, options.keep_capabilities,
+        options.heartbeat, options.keep_capabilities, options.pin,
     )  # fmt: skip
     if options.release:
         from holdfast.sensor.respond import Responder
 
         for line in Responder(0).release(options.release):
             print(line)
+        return ExitCode.CLEAN
+    if options.unpin:
+        from holdfast.app.watch_denying import unpinned
+
+        print(f"{unpinned()} programs were let go")
+        return ExitCode.CLEAN
+    if options.check:
+        from holdfast.app import watch_check
+
+        write("")(watch_check.told(verbose=bool(chosen.verbose)))
         return ExitCode.CLEAN
     if options.check_policy:
         return _checked(wanted, say)
