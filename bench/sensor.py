@@ -32,7 +32,16 @@ def program() -> Iterator[str]:
     """Compile what makes the calls, for the time of a measurement."""
     with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as folder:
         made = Path(folder) / "calls"
-        line = [sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-linux-musl", "-O2", "-static"]
+        line = [
+            os.environ.get("HOLDFAST_ZIG") or sys.executable,
+            "-m",
+            "ziglang",
+            "cc",
+            "-target",
+            "x86_64-linux-musl",
+            "-O2",
+            "-static",
+        ]
         where = {**os.environ, "ZIG_GLOBAL_CACHE_DIR": folder, "ZIG_LOCAL_CACHE_DIR": folder}
         subprocess.run([*line, str(Path(__file__).parent / "calls.c"), "-o", str(made)], check=True, env=where)
         yield str(made)
