@@ -185,6 +185,7 @@ def test_links_are_replaced_without_a_moment_without_and_kept_when_it_fails(tmp_
 
     folder = tmp_path / "holdfast/deny"
     with deny_pins.replaced(folder) as fresh:
+        assert "." not in fresh.name, "the BPF file system allows none"
         (fresh / "one").touch()
     assert deny_pins.pinned(folder) == ("one",)
     with pytest.raises(FileNotFoundError), deny_pins.replaced(folder) as fresh:

@@ -17,10 +17,12 @@ def replaced(folder: Path) -> Iterator[Path]:
     The old links go last, so that both are attached for a moment and never none. Where the block fails, the old ones
     stay.
 
+    Names have no dot: the BPF file system allows none.
+
     Raises:
         OSError: It cannot be made.
     """
-    fresh, old = folder.with_name(f"{folder.name}.new"), folder.with_name(f"{folder.name}.old")
+    fresh, old = folder.with_name(f"{folder.name}_new"), folder.with_name(f"{folder.name}_old")
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     for left in (fresh, old):
         _remove(left)
@@ -46,7 +48,7 @@ def unpin(folder: Path = FOLDER) -> int:
         OSError: It cannot be removed.
     """
     found = len(list(folder.iterdir())) if folder.is_dir() else 0
-    for one in (folder, folder.with_name(f"{folder.name}.new"), folder.with_name(f"{folder.name}.old")):
+    for one in (folder, folder.with_name(f"{folder.name}_new"), folder.with_name(f"{folder.name}_old")):
         _remove(one)
     return found
 
