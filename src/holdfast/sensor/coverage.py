@@ -21,6 +21,8 @@ _FILES = frozenset((
     word.PATH, word.INNER_PATH, word.HOST_PATH, word.HOST_MOUNT, word.WRITE, word.FILE_KIND, word.DEVICE,
     word.FILE_SYSTEM, word.PRIVATE, word.TARGET_OUTSIDE,
 ))  # fmt: skip
+BLIND = ("io_uring_setup",)
+"""Calls behind which others are made that no system call shows; that they are made is told."""
 _ASKED: tuple[tuple[set[Fact[Any]], tuple[str, ...]], ...] = (
     ({word.USERMODE_HELPER}, ()),  # a program that is started is told always
     ({word.EXECUTABLE_IN_CONTAINER}, ()),
@@ -41,7 +43,7 @@ def interests(conditions: Iterable[Expr]) -> dict[str, Interest]:
     Every condition that can be true of a call is found: a condition that names calls wants those; one that asks about
     a file wants it opened and changed; and so on. What the conditions narrow further is judged in user space.
     """
-    found: dict[str, Interest] = {}
+    found: dict[str, Interest] = {name: Interest(contained_write=Want.ALL) for name in BLIND}
     for condition in conditions:
         for part in _alternatives(condition):
             for name, interest in _of(part).items():

@@ -21,6 +21,7 @@ from holdfast.model.words import event as word
 from holdfast.rules.judging import Judge as Test
 from holdfast.rules.judging import compile_rules
 from holdfast.rules.ruleset import Rule, Ruleset
+from holdfast.sensor import coverage
 from holdfast.sensor.processes import ancestors
 
 ANCESTORS = 8
@@ -75,6 +76,8 @@ class Judge:
                 yield self._rule(event, rule)
         if name == "gap":
             yield self._gap(event)
+        elif name in coverage.BLIND and event.contained and (event.result or 0) >= 0:
+            yield self._blind(event)
 
     def _technique(self, event: Event, technique: Technique) -> Alert:
         where = Where(event.name)
@@ -115,6 +118,13 @@ class Judge:
             output=f"{missing} records of the ring {ring} were lost on processor {event.processor}",
             priority=Priority.CRITICAL if ring == "critical" else Priority.WARNING,
             fields={"missing": missing, "ring": ring},
+        )  # fmt: skip
+
+    def _blind(self, event: Event) -> Alert:
+        return self._alert(
+            event, Origin.SENSOR, "unseen-calls", title="A container makes calls that the sensor may not see",
+            output=f"{event.process.name} set up io_uring: what it opens and connects that way makes no system call",
+            priority=Priority.NOTICE, tags=("container", "sensor"),
         )  # fmt: skip
 
     def _alert(self, event: Event, origin: Origin, rule: str, **more: Any) -> Alert:

@@ -9,6 +9,7 @@
 #include "subject.h"
 
 #define TS_COMPAT 2
+#define SOCKETCALL 102           /* of the 32-bit table, as the numbers below that it is unpacked to */
 #define PF_KTHREAD 0x00200000
 #define SECCOMP_MODE_FILTER 2
 #define O_ACCMODE 3
@@ -142,9 +143,20 @@ int call_returned(u64 *context)
     struct task_struct *task = current_task();
     u32 compat = 0;
 
+    u32 given[6] = {}, unpacked = 0;
     if (task->thread_info.status & TS_COMPAT) {
         compat = 1;
-        number = (number & (COMPAT - 1)) + COMPAT;
+        number &= COMPAT - 1;
+        if (number == SOCKETCALL) {
+            /* One old call for all of a socket's: which one, and where its arguments lie. */
+            u32 which = registers->bx & 31;
+            number = which == 1 ? 359 : which == 2 ? 361 : which == 3 ? 362 : which == 4 ? 363 : which == 5 ? 364 :
+                     which == 11 ? 369 : which == 12 ? 371 : which == 16 ? 370 : which == 17 ? 372 : which == 18 ? 364 :
+                     SOCKETCALL;
+            read_user(given, sizeof(given), (void *)(u64)(u32)registers->cx);
+            unpacked = number != SOCKETCALL;
+        }
+        number += COMPAT;
     } else if (number >= COMPAT) {
         number &= COMPAT - 1;    /* the x32 table: the same numbers with a bit set */
     }
@@ -167,7 +179,10 @@ int call_returned(u64 *context)
     if (!s)
         return 0;
     struct call *call = &s->record.call;
-    if (compat) {
+    if (unpacked) {
+        for (u32 i = 0; i < 6; i++)
+            call->arguments[i] = given[i];
+    } else if (compat) {
         call->arguments[0] = (u32)registers->bx;
         call->arguments[1] = (u32)registers->cx;
         call->arguments[2] = (u32)registers->dx;
@@ -293,8 +308,8 @@ int call_returned(u64 *context)
             u64 message = pointer;
             u32 size = 0;
             pointer = 0;
-            read_user(&pointer, sizeof(pointer), (void *)message);
-            read_user(&size, sizeof(size), (void *)message + 8);
+            read_user(&pointer, compat ? 4 : 8, (void *)message);
+            read_user(&size, sizeof(size), (void *)message + (compat ? 4 : 8));
             length = size;
         }
         if (call->object.family == AF_NETLINK) {
@@ -302,9 +317,9 @@ int call_returned(u64 *context)
             if (wanted->peer == 2) {
                 u64 message = argument(call->arguments, wanted->data), parts = 0;
                 pointer = length = 0;
-                read_user(&parts, sizeof(parts), (void *)message + 16);
-                read_user(&pointer, sizeof(pointer), (void *)parts);
-                read_user(&length, sizeof(length), (void *)parts + 8);
+                read_user(&parts, compat ? 4 : 8, (void *)message + (compat ? 8 : 16));
+                read_user(&pointer, compat ? 4 : 8, (void *)parts);
+                read_user(&length, compat ? 4 : 8, (void *)parts + (compat ? 4 : 8));
             } else {
                 pointer = call->arguments[1];
                 length = call->arguments[2];
