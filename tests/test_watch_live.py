@@ -232,3 +232,27 @@ def test_sighup_reads_the_policy_again_and_keeps_the_old_one_where_the_new_is_wr
         wait_for(lambda: any(one.rule == "core-pattern" for one in watch.alerts("-loud")))
         assert watch.stop() == 0
     assert [one for one in watch.alerts("-quiet") if one.rule != "incident"] == []
+
+
+def test_a_setting_is_denied_by_a_control_group_where_the_kernel_allows_no_better(tmp_path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(
+        "version: 1\nmode: enforce\nrules:\n"
+        "- {containers: {name: '*-shut'}, techniques: ['*core-pattern'], action: deny}\n"
+    )
+    # What stands there is written back, so that an attempt that gets through changes nothing.
+    script = 'sleep 2; read x < {0}; echo "$x" > {0} && echo written'.format("/proc/sys/kernel/core_pattern")
+    with watching(tmp_path, "--policy", str(policy)) as watch:
+        said = {}
+        for name in ("shut", "open"):
+            said[name] = docker(
+                "run", "--rm", "--name", f"{PREFIX}-{name}", "--security-opt", "systempaths=unconfined", IMAGE,
+                "/bin/sh", "-c", script, check=False,
+            )  # fmt: skip
+        assert said == {"shut": "", "open": "written"}
+        wait_for(lambda: any(one.verdict.value == "denied" for one in watch.alerts("-shut")))
+        assert watch.stop() == 0
+    denied = [one for one in watch.alerts() if one.verdict.value == "denied"]
+    assert {one.container["name"] for one in denied} == {f"{PREFIX}-shut"}
+    assert {one.error for one in denied if one.rule != "incident"} == {"EPERM"}
+    assert {one.verdict.value for one in watch.alerts("-open") if one.rule != "incident"} == {"alerted"}

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from holdfast.app import watch_keeping, watch_policy, watch_rules
-from holdfast.app.watch_denying import Denying, chosen
+from holdfast.app.watch_denying import Denying
 from holdfast.app.watch_health import Health
 from holdfast.app.watch_loop import Loop, Names
 from holdfast.app.watch_verdicts import Verdicts
@@ -100,7 +100,7 @@ def watch(wanted: Wanted, told: Told, say: Say = lambda _: None) -> int:
         stop = stack.enter_context(_stoppable())
         sensor = stack.enter_context(Sensor(wishes, watch_rules.answers(ruleset.rules) if ruleset else None))
         sensor.want_paths(told_by_rules.heads, told_by_rules.tails)
-        denying = Denying(catalogue, policy, chosen(catalogue, policy), say)
+        denying = Denying(catalogue, policy, here, sensor, say)
         stack.callback(denying.close)
         if wanted.pin:
             denying.pin()
@@ -116,7 +116,7 @@ def watch(wanted: Wanted, told: Told, say: Say = lambda _: None) -> int:
         verdicts = Verdicts(
             Judge(catalogue, here, ruleset), here, policy, responder=Responder(policy.per_minute),
             people=lambda: list(sensor.processes.alive.values()), complete=Names(registry).complete,
-            marked=denying.marked,
+            marked=denying.marked, later=denying.later,
         )  # fmt: skip
         recorder = _recorder(wanted, sensor, here, ruleset, say)
         if recorder is not None:

@@ -80,8 +80,6 @@ class Loop:
         since = time.monotonic_ns()
         for event in self.sensor.events(0 if ending else int(min(_LOOK_MS, max(0.0, left_s * 1000)))):
             self._learn()
-            if self.denying.pinnable:
-                self.denying.read()
             found += self.verdicts.alerts(event)
             if self.recorder is not None:
                 self.recorder.write(event, self.sensor.around.shared)
@@ -91,8 +89,8 @@ class Loop:
                 since = time.monotonic_ns()
         self._learn()
         now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        for event, alerts in self.denying.unseen(now, self.sensor.processes.alive.get, self.verdicts.denied):
-            found += self.verdicts.decided(event, alerts)
+        for event, alert in self.denying.unclaimed(now):
+            found += self.verdicts.decided(event, [alert])
         found += self.verdicts.close() if ending else self.verdicts.quiet(now)
         self._pass_on([*found, *self.health.beat(now)])
 

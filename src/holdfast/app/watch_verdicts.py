@@ -10,7 +10,7 @@ from typing import Any
 from holdfast.model.alert import Alert, Origin, Priority, Verdict
 from holdfast.model.event import Event, Process
 from holdfast.sensor.incidents import Incidents, summary
-from holdfast.sensor.judge import Judge, Node, lineage
+from holdfast.sensor.judge import Judge, Node
 from holdfast.sensor.policy import Action, Decision, Policy
 from holdfast.sensor.respond import Responder, Response
 
@@ -65,6 +65,7 @@ class Verdicts:
         people: Callable[[], Iterable[Process]] = tuple,
         complete: Callable[[Event], bool] = lambda _: False,
         marked: Callable[[Event, Sequence[Alert]], list[Alert]] = lambda _, alerts: list(alerts),
+        later: Callable[[str], str] = lambda _: "",
     ) -> None:
         """Take the parts.
 
@@ -76,6 +77,7 @@ class Verdicts:
             people: Lists the processes that run.
             complete: Fills in what is known of an event's container; tells whether something was new.
             marked: Marks the alerts of what the kernel denied by our wish.
+            later: Says for a technique that a later step of it is denied; empty where it is not.
         """
         self.policy = policy
         self.counts = Counts()
@@ -86,6 +88,7 @@ class Verdicts:
         self._people = people
         self._complete = complete
         self._marked = marked
+        self._later = later
         self._told_spent = -_QUIET_NS
         self._told_failure = -_QUIET_NS
 
@@ -111,23 +114,6 @@ class Verdicts:
         for alert in decided:
             alerts[alert.rule] = alerts.get(alert.rule, 0) + 1
         return [*self._summaries(self.incidents.ended()), *self.incidents.join(event, decided)]
-
-    def denied(self, event: Event, technique: str, title: str, attack: tuple[str, ...]) -> Alert:
-        """Make the alert of a call that the kernel denied by our wish, and of which nothing else was told."""
-        container, path = event.process.container, event.file.path if event.file else ""
-        told = {} if container is None else {
-            "id": container.id, "name": container.name, "image": container.image, "runtime": container.runtime,
-            "state": container.state,
-        }  # fmt: skip
-        return Alert(
-            id=f"{self._node.boot}-denied-{event.process.pid}-{event.at_ns}-{technique}", at_ns=event.wall_ns,
-            boot_ns=event.at_ns, seen_ns=time.clock_gettime_ns(time.CLOCK_BOOTTIME), node=self._node.name,
-            origin=Origin.TECHNIQUE, rule=technique, title=title, priority=Priority.WARNING, event=event.name,
-            output=f"{title}: {event.process.name} called {event.name}" + (f" on {path}" if path else "")
-            + " and was denied", tags=("container", "escape"), attack=attack, succeeded=False, error="EPERM",
-            verdict=Verdict.DENIED, fields={"event.path": path} if path else {}, process=lineage(event.process),
-            container=told,
-        )  # fmt: skip
 
     def quiet(self, at_ns: int) -> list[Alert]:
         """Return the records of incidents that have ended by now (CLOCK_BOOTTIME)."""
@@ -173,6 +159,9 @@ class Verdicts:
         if action is Action.DENY:
             if alert.verdict is Verdict.DENIED:
                 return [_told(alert, decision)]
+            later = self._later(alert.rule)
+            if later:
+                return [_told(alert, decision, would=later)]
             if not decision.otherwise.acts:
                 verdict = Verdict.OBSERVED if decision.otherwise is Action.OBSERVE else alert.verdict
                 return [_told(replace(alert, verdict=verdict), decision, would=f"not denied: {_CANNOT_DENY}")]
