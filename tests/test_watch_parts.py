@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from dataclasses import replace
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from alerts_made import STAMP, alert, alerts
 from holdfast.app.watch_keeping import Keeping, parsed
+from holdfast.app.watch_telling import Telling
 from holdfast.app.watch_verdicts import Verdicts
 from holdfast.model.alert import Origin, Priority, Verdict
 from holdfast.model.errors import NotReachable, Usage
@@ -278,3 +280,35 @@ def test_no_alert_forges_lines_or_controls(made, colour, verbose, width) -> None
     text = shown(view, made)
     assert all(char == "\n" or char.isprintable() or char in "\u00a0\u3000" for char in text)
     View(colour=colour, verbose=verbose, width=width).render(made)
+
+
+# --- telling ----------------------------------------------------------------------------------------------------------
+def test_a_reader_that_hangs_holds_nobody_up_and_what_it_missed_is_said(monkeypatch) -> None:
+    monkeypatch.setattr("holdfast.app.watch_telling._LAST_S", 0.1)
+    monkeypatch.setattr("holdfast.app.watch_telling.WAITING", 3)
+    go, said = threading.Event(), []
+    telling = Telling(lambda _: go.wait(20), said.append)
+    for number in range(10):
+        telling([alert(number)])
+    telling.close()
+    go.set()
+    assert telling.count == 10
+    assert telling.missed >= 6
+    assert said == [f"{telling.missed} alerts were not shown: nobody read fast enough"]
+
+
+def test_what_is_told_is_shown_in_order_until_nobody_is_there() -> None:
+    shown_ones, said = [], []
+
+    def show(group):
+        if len(shown_ones) == 3:
+            raise BrokenPipeError
+        shown_ones.append(group[0].id)
+
+    telling = Telling(show, said.append)
+    for number in range(5):
+        telling([alert(number)])
+    telling.close()
+    assert shown_ones == [alert(number).id for number in range(3)]
+    assert telling.gone
+    assert said == []

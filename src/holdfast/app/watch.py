@@ -16,6 +16,7 @@ from holdfast.app import watch_keeping, watch_policy, watch_rules
 from holdfast.app.watch_denying import Denying
 from holdfast.app.watch_health import Health
 from holdfast.app.watch_loop import Loop, Names
+from holdfast.app.watch_telling import Telling
 from holdfast.app.watch_verdicts import Verdicts
 from holdfast.model.alert import Alert
 from holdfast.model.errors import Error
@@ -121,13 +122,16 @@ def watch(wanted: Wanted, told: Told, say: Say = lambda _: None) -> int:
         recorder = _recorder(wanted, sensor, here, ruleset, say)
         if recorder is not None:
             stack.callback(recorder.close)
-        loop = Loop(sensor, registry, verdicts, keeping, health, denying, recorder, told)
+        telling = stack.enter_context(closing(Telling(told, say)))
+        loop = Loop(sensor, registry, verdicts, keeping, health, denying, recorder, telling)
         health.started(sensor, verdicts, keeping)
         say(f"watching {len(wishes)} system calls for {len(catalogue)} techniques"
             + (f" and {len(ruleset.rules)} rules" if ruleset else "") + _mode(policy))  # fmt: skip
         until = time.monotonic() + wanted.seconds if wanted.seconds else float("inf")
         while True:
-            ending = bool(stop.asked) or time.monotonic() >= until
+            # Without a spool there is nobody left to tell.
+            alone = telling.gone and not wanted.spool
+            ending = alone or bool(stop.asked) or time.monotonic() >= until
             if stop.again:
                 stop.again = False
                 keeping.reopen()
@@ -135,7 +139,7 @@ def watch(wanted: Wanted, told: Told, say: Say = lambda _: None) -> int:
                 denying.hold(verdicts.policy)
             loop.turn(until - time.monotonic(), ending=ending)
             if ending:
-                return loop.count
+                return telling.count
 
 
 def read_policy(wanted: Wanted, ruleset: Ruleset | None, say: Say) -> Policy:

@@ -49,13 +49,12 @@ class Names:
 
 @dataclass(slots=True)
 class Loop:
-    """The parts, and what was told so far.
+    """The parts of a running sensor.
 
     Attributes:
         sensor, registry, verdicts, keeping, health, denying: The parts.
         recorder: Writes events down; None where nobody wants that.
-        tell: Is given the alerts of one event, after they were kept.
-        count: Alerts that were told.
+        tell: Is given the alerts of one event, after they were kept; it never waits.
     """
 
     sensor: Sensor
@@ -66,7 +65,6 @@ class Loop:
     denying: Denying
     recorder: Recorder | None
     tell: Callable[[Sequence[Alert]], None]
-    count: int = 0
 
     def turn(self, left_s: float, *, ending: bool) -> None:
         """Take what there is, waiting a moment for it.
@@ -105,4 +103,3 @@ class Loop:
         self.health.seen(found)
         for group in grouped(one for one in found if told(one)):
             self.tell(group)
-            self.count += len(group)
