@@ -115,14 +115,16 @@ class Objects:
         """Look with the eyes of the process, or of an ancestor that sees the same mounts: it may have ended."""
         namespace = process.namespaces.get("mnt", 0)
         step: Process | None = process
+        best: Found | None = None
         for _ in range(_GENERATIONS):
             if step is None or step.namespaces.get("mnt", 0) != namespace:
-                return None
+                return best
             found = self._resolver.at(step.pid, namespace, path, parent=parent)
-            if found is not None:
+            if found is not None and found.mount is not None:
                 return found
+            best = best or found
             step = step.parent
-        return None
+        return best
 
     def _looked_up(self, event: Event, file: File) -> None:
         if not event.contained or not file.path.startswith("/") or event.result in _NOTHING_THERE:

@@ -128,6 +128,8 @@ class Resolver:
         except OSError:
             return known[1] if known else {}
         table = read(text)
+        if not table:  # a process that has ended and is not yet waited for sees nothing
+            return known[1] if known else {}
         self._tables.pop(namespace, None)
         self._tables[namespace] = now, table
         if len(self._tables) > _MOST:
