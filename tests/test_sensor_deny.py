@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.model.technique import DrillClass, Technique
-from holdfast.sensor import bpf_build, deny, deny_places, deny_rules
+from holdfast.sensor import bpf_build, deny, deny_decode, deny_places, deny_rules
 from holdfast.sensor.deny_rules import Access, Kind, Object, Place
 from holdfast.techniques import load
 
@@ -28,7 +28,7 @@ def constants(prefix: str) -> dict[str, int]:
 def test_the_numbers_are_those_of_the_programs() -> None:
     assert {one.name: one.value for one in Kind} == constants("KIND")
     assert {one.name: one.value for one in Access} == constants("ACCESS")
-    assert {name.upper(): number for number, name in enumerate(deny.HOOKS) if name} == constants("HOOK")
+    assert {name.upper(): number for number, name in enumerate(deny_decode.HOOKS) if name} == constants("HOOK")
 
 
 @pytest.mark.parametrize("technique", CATALOGUE.values(), ids=list(CATALOGUE))
@@ -59,7 +59,7 @@ def test_the_tables_name_techniques(table: dict[str, object]) -> None:
 
 
 def test_there_is_a_bit_for_each_and_one_for_the_canary() -> None:
-    assert len(CATALOGUE) < deny.CANARY_BIT < 128
+    assert len(CATALOGUE) < deny_decode.CANARY_BIT < 128
 
 
 MOUNTS = """\

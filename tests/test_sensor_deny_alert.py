@@ -8,8 +8,9 @@ import pytest
 
 from holdfast.model.alert import Alert, Ancestor, Origin, Priority, Verdict
 from holdfast.model.event import Process
-from holdfast.sensor.deny import Denial, Grade
+from holdfast.sensor.deny import Grade
 from holdfast.sensor.deny_alert import WAIT_NS, Denied
+from holdfast.sensor.deny_decode import Denial
 from holdfast.sensor.deny_rules import Kind
 from holdfast.sensor.judge import Node
 from holdfast.techniques import load

@@ -10,7 +10,6 @@ import os
 import re
 import struct
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from types import TracebackType
@@ -18,19 +17,17 @@ from typing import Self
 
 from holdfast.model.technique import Technique
 from holdfast.reason.effective.syscall_table import numbers
-from holdfast.sensor import bpf_file, deny_pins, layout
-from holdfast.sensor.btf import Types
+from holdfast.sensor import bpf_file, deny_pins
+from holdfast.sensor.deny_decode import CANARY_BIT, COMPAT, Decoder, Denial
 from holdfast.sensor.deny_places import Row, entries
 from holdfast.sensor.deny_rules import EVERY, NAME_SIZE, Ability, Kind, Object, Place, rules
 from holdfast.sensor.loader import Loaded, per_processor, processors
 from holdfast.sensor.ring import Ring
 from holdfast.sensor.watching import runtimes
 
-CANARY_BIT = 127
 CANARY = 0xFFFFFFFF
 """In place of a container's mount namespace: the sensor's own proof."""
 EVERY_CONTAINER = 0
-_COMPAT = 0x10000
 _MASK = struct.Struct("<QQ")
 _CONDITION = struct.Struct(f"<IIQ{NAME_SIZE}s")
 _PLACE_KEY = struct.Struct("<II200s")
@@ -52,57 +49,6 @@ class Grade(Enum):
 _PREFIX = {Grade.LSM: "lsm_", Grade.FMOD_RET: "mod_"}
 _CALLED = {"create_user_ns": "userns_create"}
 """LSM hooks that are not called as the function that asks them."""
-HOOKS = (
-    "", "sb_mount", "sb_kern_mount", "move_mount", "sb_umount", "file_open", "path_mknod", "path_chmod", "path_symlink",
-    "path_rename", "path_link", "path_unlink", "path_mkdir", "path_rmdir", "path_truncate", "path_chown",
-    "ptrace_access_check", "task_kill", "unix_stream_connect", "unix_may_send", "socket_connect", "socket_create",
-    "netlink_send", "create_user_ns", "kernel_read_file", "kernel_load_data", "bpf", "capable", "file_ioctl",
-    "shm_shmat", "socket_sendmsg",
-)  # fmt: skip
-"""By ``enum hook`` of deny.h."""
-
-
-@dataclass(frozen=True, slots=True)
-class Denial:
-    """One refused call.
-
-    Attributes:
-        at_ns: CLOCK_BOOTTIME.
-        techniques: Those that were denied by it; empty for the canary.
-        hook: The kernel's function that asked.
-        call: Number of the system call.
-        compat: It was made through the 32-bit table.
-        pid, tid, parent, user, start_ns, cgroup, name: Who acted; ``pid`` and ``start_ns`` name the process.
-        container: Mount namespace in which the container's process executed its first program.
-        kind, number, more, object: The condition that decided last, as deny.h says.
-        path: Of the file, in its own file system; empty where there is none.
-        device, inode, magic, mode: Of the file. For a signal or a trace ``inode`` is the target's process id.
-        canary: It is the sensor's own proof.
-    """
-
-    at_ns: int
-    techniques: tuple[str, ...]
-    hook: str
-    call: int
-    compat: bool
-    pid: int
-    tid: int
-    parent: int
-    user: int
-    start_ns: int
-    cgroup: int
-    name: str
-    container: int
-    kind: Kind
-    number: int
-    more: int
-    object: str
-    path: str
-    device: int
-    inode: int
-    magic: int
-    mode: int
-    canary: bool
 
 
 class Denier:
@@ -130,12 +76,11 @@ class Denier:
         """
         self.grade = grade
         self._bits = {name: bit for bit, name in enumerate(catalogue)}
-        self._names = tuple(catalogue)
         self._rules = {name: rules(technique) for name, technique in catalogue.items()}
         self._stand_ins = dict(stand_ins or {})
         self._rows: dict[bytes, bytes] = {}
         image = bpf_file.image("deny")
-        self._record = layout.record(Types(image), "denial")
+        self._decoder = Decoder(image, tuple(catalogue))
         offered = {name.decode() for name in re.findall(rb"\0((?:lsm|mod)_[a-z0-9_]+)(?=\0)", image)}
         wanted, self.missing = available(grade, sorted(offered))
         self._attached = (*wanted, *_LIFE)
@@ -162,6 +107,7 @@ class Denier:
         _HOME.pack_into(held, 0, *home)
         bss.put(b"\0\0\0\0", bytes(held))
         self.host_mount_namespace = home[0]
+        self._roots(root)
         for key, bits in self._keys():
             self._conditions.put(key, _MASK.pack(bits & EVERY, bits >> 64))
         self.refresh()
@@ -206,6 +152,8 @@ class Denier:
     def stand_in(self, folder: str, real: str) -> None:
         """Deny what lies in a folder of the host as if it were another one; a drill makes one as it starts."""
         self._stand_ins[folder] = real
+        if real == "/":
+            self._roots(Path(folder).stat())
         self.refresh()
 
     def refresh(self) -> None:
@@ -236,8 +184,7 @@ class Denier:
     def denials(self) -> Iterator[Denial]:
         """Iterate over what was denied since the last time."""
         for record in self._ring.read():
-            values = self._record.parser.unpack_from(record)
-            yield self._denial({name: values[at] for name, at in self._record.places.items()})
+            yield self._decoder.decode(record)
 
     @property
     def fd(self) -> int:
@@ -277,9 +224,13 @@ class Denier:
         """Close it."""
         self.close()
 
+    def _roots(self, root: os.stat_result) -> None:
+        key = _CONDITION.pack(Kind.ROOT, _kernel_device(root.st_dev), root.st_ino, b"")
+        self._conditions.put(key, _MASK.pack(EVERY, EVERY))
+
     def _keys(self) -> Iterator[tuple[bytes, int]]:
         found: dict[bytes, int] = {}
-        calls = [(numbers("x86_64"), 0), (numbers("i386"), _COMPAT)]
+        calls = [(numbers("x86_64"), 0), (numbers("i386"), COMPAT)]
         for name, every in self._rules.items():
             for one in every:
                 if isinstance(one, Object):
@@ -295,42 +246,6 @@ class Denier:
                 for key in keys:
                     found[key] = found.get(key, 0) | 1 << self._bits[name]
         yield from found.items()
-
-    def _denial(self, told: Mapping[str, int | bytes]) -> Denial:
-        def number(name: str) -> int:
-            return int(told[name])
-
-        def text(name: str) -> str:
-            found = told[name]
-            return found.split(b"\0", 1)[0].decode("utf-8", "surrogateescape") if isinstance(found, bytes) else ""
-
-        bits = number("low") | number("high") << 64
-        hook, path = number("hook"), text("path")
-        return Denial(
-            at_ns=number("at_ns"),
-            techniques=tuple(name for bit, name in enumerate(self._names) if bits >> bit & 1),
-            hook=HOOKS[hook] if hook < len(HOOKS) else "",
-            call=number("call") & 0xFFFF,
-            compat=bool(number("call") & _COMPAT),
-            pid=number("pid"),
-            tid=number("tid"),
-            parent=number("parent"),
-            user=number("user"),
-            start_ns=number("start_ns"),
-            cgroup=number("cgroup"),
-            name=text("name"),
-            container=number("container"),
-            kind=Kind(number("kind")),
-            number=number("count"),
-            more=number("more"),
-            object=text("object"),
-            path=path.rstrip("/") or path,
-            device=number("device"),
-            inode=number("inode"),
-            magic=number("magic"),
-            mode=number("mode"),
-            canary=bool(bits >> CANARY_BIT & 1),
-        )
 
 
 def available(grade: Grade, offered: Collection[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -371,3 +286,6 @@ def _root() -> os.stat_result:
 
 def _kernel_device(device: int) -> int:
     return os.major(device) << 20 | os.minor(device)
+
+
+__all__ = ["CANARY", "CANARY_BIT", "EVERY_CONTAINER", "Denial", "Denier", "Grade", "available"]

@@ -16,7 +16,8 @@ from holdfast.model.alert import Alert, Ancestor, Origin, Priority, Verdict
 from holdfast.model.event import Process
 from holdfast.model.technique import Technique
 from holdfast.sensor.calls import COMPAT, names
-from holdfast.sensor.deny import Denial, Grade
+from holdfast.sensor.deny import Grade
+from holdfast.sensor.deny_decode import Denial
 from holdfast.sensor.judge import Node, lineage
 
 WAIT_NS = 500_000_000

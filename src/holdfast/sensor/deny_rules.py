@@ -54,6 +54,7 @@ class Kind(IntEnum):
     SETUID = 28
     SHARED_MEMORY = 29
     CANARY = 30
+    ROOT = 31
 
 
 class Access(IntEnum):
@@ -172,6 +173,7 @@ MORE: Mapping[str, tuple[Rule, ...]] = {
             Access.READ, "/root/", "/etc/ssl/private/", "/var/lib/etcd/", "/var/lib/docker/overlay2/",
             "/var/lib/rancher/",
         ),
+        Place("/var/lib/docker/volumes/", Access.READ, wide=True),  # its own volumes lie there as well
     ),
     "kubelet-pods": (Place("/var/lib/kubelet/pods/", Access.READ, wide=True),),
     "cgroup-leave": tuple(

@@ -516,9 +516,9 @@ inline_ void ask_address(struct mark *m, const void *address)
     unnamed(m);
     __builtin_memcpy(m->condition.name, bytes, 16);
     ask(m, KIND_ADDRESS, four ? 4 : 6, 0);
+    unnamed(m);
     if (loopback)
         ask(m, KIND_LOOPBACK, 0, 0);
-    unnamed(m);
     ask(m, KIND_PORT, port, 0);
 }
 

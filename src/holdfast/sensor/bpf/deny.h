@@ -17,7 +17,7 @@ enum condition_kind {
     KIND_DEVICE = 3,             /* 0, device: something in `places` is about it */
     KIND_BLOCK = 4,              /* enum access: a block device is opened, or made */
     KIND_CHAR = 5,               /* major, minor or all ones */
-    KIND_HOST_ROOT = 6,          /* enum access: through a mount of the host's whole root */
+    KIND_HOST_ROOT = 6,          /* enum access, 1 for a directory: through a mount of the host's whole root */
     KIND_FOREIGN = 7,            /* enum access: through a mount of another mount namespace */
     KIND_NAMESPACE = 8,          /* a namespace that is not the process's own is opened */
     KIND_MOUNT = 9,              /* 0, 0, type of the file system */
@@ -42,6 +42,7 @@ enum condition_kind {
     KIND_SETUID = 28,            /* a file that is not on the container's own root is given its owner's rights */
     KIND_SHARED_MEMORY = 29,     /* in the host's IPC namespace */
     KIND_CANARY = 30,            /* 0, 0, last name */
+    KIND_ROOT = 31,              /* device, inode: the host's root directory, or what stands in for it */
 };
 
 #define COMPAT_BIT 0x10000

@@ -106,7 +106,10 @@ apart int place(u32 access)
         number = 0;
         if (top)
             fetch(number, top->i_ino);
-        if (device == home.root_device && number == home.root_inode)
+        m->condition.kind = KIND_ROOT;
+        m->condition.number = device;
+        m->condition.more = number;
+        if (map_lookup(&conditions, &m->condition))
             ask(m, KIND_HOST_ROOT, access, (mode & 0170000) == 0040000);
     }
     m->condition.kind = KIND_DEVICE;
@@ -124,8 +127,13 @@ apart int place(u32 access)
         found = NULL;
     u64 low, high;
     if (found) {
-        low = found->on[access & 3].low;
-        high = found->on[access & 3].high;
+        /* One by one: an older verifier forgets the bounds of an index that was kept on the stack. */
+        struct mask *on = access == ACCESS_READ    ? &found->on[ACCESS_READ]
+                          : access == ACCESS_WRITE ? &found->on[ACCESS_WRITE]
+                          : access == ACCESS_CONNECT ? &found->on[ACCESS_CONNECT]
+                                                     : &found->on[ACCESS_SYMLINK];
+        low = on->low;
+        high = on->high;
         if (m->depth > found->depth) {
             low &= ~found->wide.low;
             high &= ~found->wide.high;
