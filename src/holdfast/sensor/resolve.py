@@ -106,7 +106,7 @@ class Resolver:
         finally:
             os.close(found)
         number = next((line.split()[1] for line in information.splitlines() if line.startswith("mnt_id:")), "0")
-        mount = self.table(pid, namespace).get(int(number))
+        mount = self.table(pid, namespace).get(int(number)) or self.table(pid, namespace, old=False).get(int(number))
         whole = f"{shown.rstrip('/')}/{last}" if parent else shown
         inside = ""
         if mount is not None:
@@ -117,11 +117,11 @@ class Resolver:
             whole, kind, seen.st_dev, 0 if parent else seen.st_ino, 0 if parent else seen.st_rdev, mount, inside
         )
 
-    def table(self, pid: int, namespace: int) -> dict[int, Mounted]:
-        """Return the mounts that a process sees, by their number."""
+    def table(self, pid: int, namespace: int, *, old: bool = True) -> dict[int, Mounted]:
+        """Return the mounts that a process sees, by their number; ``old`` ones, read a moment ago, where they will do."""
         known = self._tables.get(namespace)
         now = time.monotonic()
-        if known is not None and now - known[0] < _FRESH_S:
+        if old and known is not None and now - known[0] < _FRESH_S:
             return known[1]
         try:
             text = Path(f"/proc/{pid}/mountinfo").read_text("utf-8", "surrogateescape")
