@@ -118,7 +118,7 @@ class Resolver:
         )
 
     def table(self, pid: int, namespace: int, *, old: bool = True) -> dict[int, Mounted]:
-        """Return the mounts that a process sees, by their number; ``old`` ones, read a moment ago, where they will do."""
+        """Return the mounts that a process sees, by their number; ``old`` ones, of a moment ago, where they will do."""
         known = self._tables.get(namespace)
         now = time.monotonic()
         if old and known is not None and now - known[0] < _FRESH_S:
