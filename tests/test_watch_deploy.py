@@ -89,3 +89,16 @@ def test_the_image_holds_the_program_and_its_library(word) -> None:
 def test_every_capability_is_one() -> None:
     assert all(NAMES[number] == name.removeprefix("CAP_") or NAMES[number] == name
                for name, number in privileges.NUMBERS.items())  # fmt: skip
+
+
+def test_the_policy_of_the_page_is_good_and_its_options_exist(tmp_path) -> None:
+    page = (DEPLOY.parent / "docs" / "watch.md").read_text()
+    (block,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "p.yaml").write_text(block)
+    (tmp_path / "r.yaml").write_text(
+        "- {rule: Name of a Falco rule, desc: d, condition: evt.type = dup, output: o, priority: notice}\n"
+    )
+    ended = holdfast("watch", "--policy", "p.yaml", "--rules", "r.yaml", "--check-policy", folder=tmp_path)
+    assert ended.code == 0, ended.err
+    known = set(re.findall(r"--[a-z][a-z-]+", holdfast("watch", "--help", folder=tmp_path).out))
+    assert set(re.findall(r"`(--[a-z][a-z-]+)", page)) <= known

@@ -46,9 +46,9 @@ class Keeping:
             Usage: A sink is written wrong, or there are sinks and no spool.
             Error: The spool cannot be opened.
         """
-        if sinks and not spool:
-            raise Usage("sinks deliver what the spool holds, and there is none", "--sink", "give --spool FILE")
         made = [parsed(one) for one in sinks]
+        if made and not spool:
+            raise Usage("sinks deliver what the spool holds, and there is none", "--sink", "give --spool FILE")
         names = [sink.name for sink, _ in made]
         if len(set(names)) < len(names):
             raise Usage("a sink is given twice", ", ".join(names), "name each once, or add name=OTHER")
