@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerts_made import STAMP, alert, alerts
-from holdfast.app.watch_keeping import Keeping, parsed
+from holdfast.app.watch_keeping import Keeping, parsed, told
 from holdfast.app.watch_telling import Telling
 from holdfast.app.watch_verdicts import Verdicts
 from holdfast.model.alert import Origin, Priority, Verdict
@@ -28,7 +28,8 @@ from holdfast.reports.watch_metrics import Histogram, counter, gauge
 from holdfast.reports.watch_terminal import View
 from holdfast.sensor import health, privileges
 from holdfast.sensor.judge import Judge, Node
-from holdfast.sensor.policy import Policy
+from holdfast.sensor.policy import Action, Line, Policy, Selector, Whom
+from holdfast.sensor.respond import Responder
 from holdfast.techniques import load
 from watch_made import container, opened, process
 
@@ -312,3 +313,67 @@ def test_what_is_told_is_shown_in_order_until_nobody_is_there() -> None:
     assert shown_ones == [alert(number).id for number in range(3)]
     assert telling.gone
     assert said == []
+
+
+# --- what a policy does with alerts -----------------------------------------------------------------------------------
+def doing(tmp_path, action, **parts):
+    line = Line(Selector(Whom.CONTAINERS), frozenset({"core-pattern"}), action, enforced=True, line=3, **parts)
+    policy = Policy((line,), per_minute=0)
+    return Verdicts(
+        Judge(load(), Node("n", "b")), Node("n", "b"), policy, responder=Responder(policy.per_minute, tmp_path)
+    )
+
+
+def core(ms=0.0):
+    return opened("/proc/sys/kernel/core_pattern", process(inside=container()), ms, write=True, result=-1)
+
+
+def only(found, rule="core-pattern"):
+    (one,) = [each for each in found if each.rule == rule]
+    return one
+
+
+def test_a_denial_is_told_as_one_and_a_call_that_was_not_denied_says_why(tmp_path) -> None:
+    verdicts = doing(tmp_path, Action.DENY)
+    one = only(verdicts.alerts(core()))
+    assert (one.verdict, one.fields["policy.would"]) == (
+        Verdict.ALERTED, "not denied: the back end in force cannot deny"
+    )  # fmt: skip
+    verdicts._later = lambda rule: f"later {rule}"
+    assert only(verdicts.alerts(core())).fields["policy.would"] == "later core-pattern"
+    verdicts._marked = lambda _, alerts: [replace(each, verdict=Verdict.DENIED) for each in alerts]
+    one = only(verdicts.alerts(core()))
+    assert one.verdict is Verdict.DENIED
+    assert (one.fields["policy.action"], one.fields["policy.line"]) == ("deny", 3)
+    assert one.reasons[-1] == "policy line 3 says deny: done"
+
+
+def test_too_many_responses_are_a_loud_alert_once_a_minute(tmp_path) -> None:
+    verdicts = doing(tmp_path, Action.KILL)
+    found = [each for ms in (0, 10, 20) for each in verdicts.alerts(core(ms))]
+    assert only(found, "responses-exhausted").priority is Priority.EMERGENCY
+    told = [each for each in found if each.rule == "core-pattern"]
+    assert len(told) == 3
+    assert {each.verdict for each in told} == {Verdict.ALERTED}
+    assert {each.fields["policy.would"] for each in told} == {"not killed: too many responses in this minute"}
+    assert verdicts.counts.refused == 3
+    assert any(each.rule == "responses-exhausted" for each in verdicts.alerts(core(61_000)))
+
+
+def test_what_only_observes_is_not_shown_and_what_is_ignored_is_gone(tmp_path) -> None:
+    observed = only(doing(tmp_path, Action.OBSERVE).alerts(core()))
+    assert observed.verdict is Verdict.OBSERVED
+    assert not told(observed)
+    ignoring = doing(tmp_path, Action.IGNORE)
+    assert "core-pattern" not in {each.rule for each in ignoring.alerts(core())}
+    assert ignoring.counts.ignored == 1
+
+
+def test_a_process_that_the_kernel_did_not_mark_is_never_touched(tmp_path) -> None:
+    verdicts = doing(tmp_path, Action.KILL)
+    event = core()
+    event.contained = False
+    found = [each for each in verdicts.alerts(event) if each.rule == "core-pattern"]
+    assert {each.fields["policy.would"] for each in found} <= {
+        "not killed: the process is not known to run in a container"
+    }  # fmt: skip
