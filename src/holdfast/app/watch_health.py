@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,6 +14,7 @@ from typing import Any, Self
 from holdfast.app.watch_keeping import Keeping
 from holdfast.app.watch_verdicts import Verdicts
 from holdfast.model.alert import Alert, Priority
+from holdfast.model.errors import Error
 from holdfast.reports import watch_metrics
 from holdfast.reports.watch_metrics import Histogram, Metric, counter, gauge
 from holdfast.sensor import health
@@ -22,6 +24,7 @@ from holdfast.version import __version__
 RINGS = ("critical", "life", "bulk")
 _BOUNDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
 _SOON_NS = 1_000_000_000
+_SPOOL_S = 10.0
 
 
 class Health:
@@ -50,6 +53,8 @@ class Health:
         self._lost = (0, 0, 0)
         self._watchdog_ns = int(os.environ.get("WATCHDOG_USEC", "0") or 0) * 1000 // 3
         self._watchdog_next = 0
+        self._spool: Mapping[str, int] = {}
+        self._spool_next = 0.0
         self._server = health.Metrics(metrics, self._rendered) if metrics else None
 
     def __enter__(self) -> Self:
@@ -152,13 +157,22 @@ class Health:
             return self._lost
         return self._lost
 
+    def _spool_counters(self, keeping: Keeping) -> Mapping[str, int]:
+        """Ask the spool now and then only: it counts its records, which takes long where there are many."""
+        now = time.monotonic()
+        if keeping.spool is not None and now >= self._spool_next:
+            self._spool_next = now + _SPOOL_S
+            with suppress(Error):
+                self._spool = keeping.spool.counters()
+        return self._spool
+
     def _metrics(self) -> list[Metric]:
         if self._parts is None:
             return []
         sensor, verdicts, keeping = self._parts
         counts = verdicts.counts
         by_ring = zip(RINGS, self._lost_now(sensor), strict=True)
-        spool: Mapping[str, int] = keeping.spool.counters() if keeping.spool is not None else {}
+        spool = self._spool_counters(keeping)
         sinks = keeping.counters()
         found = [
             gauge("up", "The sensor watches.", (({}, 1),)),
