@@ -684,19 +684,33 @@ inline_ void consider(struct task_struct *task)
     m->root = (u64)mnt;
 }
 
-SEC("tp_btf/sched_process_fork")
-int forked(u64 *context)
+inline_ int inherit(struct task_struct *parent, struct task_struct *child)
 {
-    struct mark *from = mark_of((void *)context[0]), *to;
+    struct mark *from = mark_of(parent), *to;
     if (!from)
         return 0;
-    to = make_mark((void *)context[1]);
+    to = make_mark(child);
     if (!to)
         return 0;
     to->container = from->container;
     to->device = from->device;
     to->root = from->root;
     return 0;
+}
+
+/* The tracepoint below knows nothing of the threads that io_uring makes and that then do what they were handed. */
+inline_ int born(u64 *context)
+{
+    inherit(current_task(), (void *)context[0]);
+    return 0;
+}
+
+DENY(task_alloc, task_alloc, born)
+
+SEC("tp_btf/sched_process_fork")
+int forked(u64 *context)
+{
+    return inherit((void *)context[0], (void *)context[1]);
 }
 
 SEC("tp_btf/sched_process_exec")
