@@ -71,10 +71,13 @@ def _in_machine(plan: drill.Plan, name: str, tell: Callable[[str], None]) -> Dri
         if not packed.is_file():
             packed.write_bytes(probe("x86_64").read_bytes())
             packed.chmod(0o755)
+        if plan.watch:
+            _sensor(inside / "python" / "holdfast" / "sensor" / "bpf")
         words = [_taken(word, inside) for word in plan.targets]
         line = ["python3", "-m", "holdfast", "drill", "--format", "json", "--output", "out/drill.json"]
         line += [part for each in plan.only for part in ("--technique", each)]
         line += [] if plan.explain else ["--no-explain"]
+        line += ["--watch"] if plan.watch else []
         code = 0
         try:
             outcome = boot.run(
@@ -96,6 +99,16 @@ def _in_machine(plan: drill.Plan, name: str, tell: Callable[[str], None]) -> Dri
             said = _said(folder / "out")
             raise Error(f"the drill in the machine failed with {code}: {said}", name, "run it again with --verbose")
         return replace(drill_json.read(path.read_bytes()), place=f"virtual machine, {name}")
+
+
+def _sensor(folder: Path) -> None:
+    """Put the sensor's programs into the machine where they were not packaged."""
+    from holdfast.sensor import bpf_build, bpf_file
+
+    for program in bpf_build.programs():
+        made = folder / f"{program}-x86_64.o"
+        if not made.is_file():
+            made.write_bytes(bpf_file.image(program))
 
 
 def _taken(word: str, inside: Path) -> str:

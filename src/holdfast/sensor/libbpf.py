@@ -45,6 +45,8 @@ _SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
     "bpf_map_get_next_key": (c_int, (c_int, c_void_p, c_void_p)),
     "libbpf_num_possible_cpus": (c_int, ()),
 }
+_ONE = 1 << 22
+"""Room for one message, bytes: the log of a refused program is one, and its last lines are the ones that count."""
 KEPT = 65_536
 """Most bytes of libbpf's own words that are kept: the verifier's log can be megabytes, its end says why."""
 
@@ -83,7 +85,7 @@ class Library:
     def _print(self, level: int, form: bytes, values: int) -> int:
         if level > 1:  # debug
             return 0
-        buffer = ctypes.create_string_buffer(16_384)
+        buffer = ctypes.create_string_buffer(_ONE)
         self._format(buffer, len(buffer), form, values)
         self.said = (self.said + buffer.value)[-KEPT:]
         return 0

@@ -34,7 +34,12 @@ apart int matching(u32 bit)
         return 0;
     __builtin_memset(&s->head_key, 0, sizeof(s->head_key));
     __builtin_memset(&s->tail_key, 0, sizeof(s->tail_key));
-    read_kernel(s->head_key.text, length < HEAD ? length : HEAD, s->text);
+    u32 kept = length < HEAD ? length : HEAD;
+    /* The compiler knows the bound and drops the test; the verifier of Linux 6.1 needs to see it. */
+    __asm__ volatile("" : "+r"(kept));
+    if (kept > HEAD)
+        return 0;
+    read_kernel(s->head_key.text, kept, s->text);
     s->head_key.bits = HEAD * 8;
     found = map_lookup(&path_heads, &s->head_key);
     if (found && (*found & bit))
@@ -340,8 +345,7 @@ int call_returned(u64 *context)
     call->number = number;
     call->compat = compat;
     call->head.text = at;
-    if (at <= TEXT)
-        emit(&call->head, ring, KIND_CALL, &s->record, sizeof(s->record) + at);
+    emit(&call->head, ring, KIND_CALL, &s->record, sizeof(s->record) + bounded(at));
     return 0;
 }
 
@@ -448,8 +452,7 @@ int executed(u64 *context)
         }
     }
     exec->head.text = at;
-    if (at <= TEXT)
-        emit(&exec->head, RING_LIFE, KIND_EXEC, &s->record, sizeof(s->record) + at);
+    emit(&exec->head, RING_LIFE, KIND_EXEC, &s->record, sizeof(s->record) + bounded(at));
     return 0;
 }
 
@@ -485,7 +488,7 @@ inline_ int grouped(struct cgroup *group, const char *path, u32 gone)
     long got = read_kernel_text(s->text, 1024, path);
     if (got > 1)
         record->head.text = (got - 1) & 1023;
-    emit(&record->head, RING_LIFE, KIND_GROUPED, &s->record, sizeof(s->record) + (record->head.text & 1023));
+    emit(&record->head, RING_LIFE, KIND_GROUPED, &s->record, sizeof(s->record) + bounded(record->head.text & 1023));
     return 0;
 }
 
