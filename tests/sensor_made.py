@@ -23,6 +23,11 @@ class Watched:
     alerts: list[Alert] = field(default_factory=list)
     lost: list[int] = field(default_factory=list)
     failed: list[BaseException] = field(default_factory=list)
+    host_paths: list[str] = field(default_factory=list)
+
+    def paths(self) -> list[str]:
+        """Return the host path of every contained event so far."""
+        return list(self.host_paths)
 
     def of(self, rule: str) -> list[Alert]:
         return [one for one in self.alerts if one.rule == rule]
@@ -56,6 +61,8 @@ def watched(only: Sequence[str] = ()) -> Iterator[Watched]:
                 while not stop.is_set():
                     for event in sensor.events(50):
                         seen.alerts += judge.judge(event)
+                        if event.contained and event.file is not None and event.file.host_path:
+                            seen.host_paths.append(event.file.host_path)
                 seen.lost += sensor.lost()
         except BaseException as error:  # noqa: BLE001 - shown by whoever waits
             seen.failed.append(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -82,6 +83,35 @@ def test_no_spelling_of_a_path_hides_a_host_file(seen: Watched, image: str, way:
     while len(seen.of("host-root-read")) <= before and time.monotonic() < until:
         time.sleep(0.05)
     assert {one.fields["event.host_path"] for one in seen.of("host-root-read")[before:]} == {"/etc/shadow"}
+
+
+def test_another_root_hides_no_host_file(seen: Watched, image: str, tmp_path: Path) -> None:
+    """A container with the host's directory mounted makes it its root: the file is then on the root mount."""
+    made = tmp_path / "etc"
+    (made / "bin").mkdir(parents=True)
+    shutil.copy("/bin/busybox", made / "bin" / "busybox")
+    (made / "cron.d").mkdir()
+    script = "chroot /h /bin/busybox touch /cron.d/x; sleep 1"
+    shell(image, script, "-v", f"{made}:/h")
+    until = time.monotonic() + 10
+    wanted = f"{made}/cron.d/x"
+    while time.monotonic() < until and not any(one == wanted for one in seen.paths()):
+        time.sleep(0.05)
+    assert any(one == wanted for one in seen.paths())
+
+
+@pytest.mark.parametrize("way", ["mv /h/aside /h/cron.d/x", "cd /h; mv aside cron.d/x", "ln /h/aside /h/cron.d/x"])
+def test_the_name_that_a_file_is_given_counts(seen: Watched, image: str, way: str) -> None:
+    name = f"holdfast-test-{os.getpid()}-{time.monotonic_ns()}"
+    aside = Path("/etc", f"{name}-aside")
+    made = Path("/etc/cron.d", name)
+    aside.write_text("", encoding="ascii")
+    try:
+        shell(image, way.replace("aside", aside.name).replace("cron.d/x", f"cron.d/{name}"), "-v", "/etc:/h")
+        assert seen.soon("etc-write", host_path=str(made))
+    finally:
+        aside.unlink(missing_ok=True)
+        made.unlink(missing_ok=True)
 
 
 def test_a_kernel_file_bound_to_another_name_is_known(seen: Watched, image: str) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import os.path
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from holdfast.model.event import Event, File, Process
@@ -18,6 +20,11 @@ _MOVES = frozenset(("unlink", "unlinkat", "rmdir", "rename", "renameat", "rename
 """Calls after which the path names something else, or nothing."""
 _MOUNTS = frozenset(("mount", "umount2", "move_mount"))
 _NODES = frozenset(("mknod", "mknodat"))
+_SECOND = {
+    "rename": ("newpath", ""), "renameat": ("newpath", "newdirfd"), "renameat2": ("newpath", "newdirfd"),
+    "link": ("newpath", ""), "linkat": ("newpath", "newdirfd"),
+}  # fmt: skip
+"""Calls with a second name: its argument, and that of the folder it starts at."""
 _NOTHING_THERE = frozenset((-errno.ENOENT, -errno.ENOTDIR, -errno.ELOOP, -errno.ENAMETOOLONG, -errno.EFAULT))
 _KINDS = {0o060000: "block", 0o020000: "char"}
 _MOST_NODES = 1024
@@ -73,6 +80,8 @@ class Objects:
                 a file of the process's own root file system.
         """
         file = event.file
+        if event.contained and event.name == "execve" and event.result == 0:
+            self._resolver.remember(event.process.pid, event.process.namespaces.get("mnt", 0))
         if event.contained and event.name in _MOUNTS:
             self._mounted(event)
         elif file is None or file.loose:
@@ -91,6 +100,22 @@ class Objects:
                 file.host_mount = self._on_host(device, above or "/")
             if file.magic in _VIEWS and _OWN_TREE.match(file.host_path):
                 file.host_path = file.host_mount = ""
+
+    def other_name(self, event: Event) -> Event | None:
+        """Return the same event about the second name that it was given: what it was moved or linked to."""
+        argument, folder = _SECOND.get(event.name, ("", ""))
+        path = str(event.arguments.get(argument, "")) if argument else ""
+        if not path or event.file is None or not event.contained:
+            return None
+        if not path.startswith("/"):
+            first = event.file.raw
+            apart = folder and event.arguments.get(folder) != event.arguments.get("olddirfd")
+            if first.startswith("/") or apart or not event.file.path.endswith("/" + first):
+                return None  # it starts at a folder that was not told
+            path = os.path.normpath(f"{event.file.path.removesuffix(first)}{path}")
+        second = replace(event, file=File(path, raw=path), known={})
+        self.complete(second, None)
+        return second
 
     def _on_host(self, device: int, inside: str) -> str:
         found = host_mounts.host_path(self._mounts, device, inside)
@@ -141,6 +166,7 @@ class Objects:
             file.kind, file.number = self._nodes.get((namespace, file.path), ("", 0))
         else:
             file.kind, file.number, file.device, file.inode = found.kind, found.number, found.device, found.inode
+        found = found or self._resolver.by_name(namespace, file.path)  # nobody is left who sees those mounts
         if found is not None:
             self._placed(file, found)
 

@@ -8,6 +8,7 @@ ground on which a successful open is judged: there the kernel's own object is at
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import stat
 import struct
@@ -16,7 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _OPENAT2 = 437  # the same on every machine since Linux 5.6
-_NO_MAGICLINKS, _IN_ROOT = 0x02, 0x10
+_NO_MAGICLINKS, _IN_ROOT, _CACHED = 0x02, 0x10, 0x20
+_ANSWERED_BY_OTHERS = ("fuse", "nfs", "cifs", "smb", "9p", "autofs", "ceph", "afs", "virtiofs")
+"""File systems for which a server answers; one in the hands of an attacker keeps whoever asks waiting."""
 _O_PATH = 0o10000000
 _FRESH_S = 0.2
 _MOST = 256
@@ -92,21 +95,25 @@ class Resolver:
         except OSError:
             return None
         try:
-            found = self._opened(root, (folder or "/") if parent else path)
+            found = self._opened(root, (folder or "/") if parent else path, pid, namespace)
         finally:
             os.close(root)
         if found < 0:
             return None
         try:
-            seen = os.fstat(found)
             shown = str(Path(f"/proc/self/fd/{found}").readlink())
             information = Path(f"/proc/self/fdinfo/{found}").read_text("ascii")
+            number = next((line.split()[1] for line in information.splitlines() if line.startswith("mnt_id:")), "0")
+            mount = self.table(pid, namespace).get(int(number)) or self.table(pid, namespace, old=False).get(
+                int(number)
+            )
+            if mount is not None and mount.kind.startswith(_ANSWERED_BY_OTHERS):
+                return None
+            seen = os.fstat(found)
         except OSError:
             return None
         finally:
             os.close(found)
-        number = next((line.split()[1] for line in information.splitlines() if line.startswith("mnt_id:")), "0")
-        mount = self.table(pid, namespace).get(int(number)) or self.table(pid, namespace, old=False).get(int(number))
         whole = f"{shown.rstrip('/')}/{last}" if parent else shown
         inside = ""
         if mount is not None:
@@ -136,11 +143,46 @@ class Resolver:
             del self._tables[next(iter(self._tables))]
         return table
 
-    def _opened(self, root: int, path: str) -> int:
-        how = struct.pack("<QQQ", _O_PATH | os.O_CLOEXEC, 0, _NO_MAGICLINKS | _IN_ROOT)
+    def remember(self, pid: int, namespace: int) -> None:
+        """Read the mounts of a namespace that is new, while there is somebody who sees them."""
+        if namespace not in self._tables:
+            self.table(pid, namespace)
+
+    def by_name(self, namespace: int, path: str) -> Found | None:
+        """Place a path by the mounts that its namespace had when it was last looked at; links are not followed.
+
+        Returns:
+            None where nothing is known of the namespace. What lies there is not looked at.
+        """
+        known = self._tables.get(namespace)
+        if known is None:
+            return None
+        above = [one for one in known[1].values() if one.point == "/" or f"{path}/".startswith(f"{one.point}/")]
+        if not above:
+            return None
+        mount = max(above, key=lambda one: len(one.point))
+        below = path if mount.point == "/" else path[len(mount.point) :]
+        return Found(path, "", mount.device, 0, 0, mount, below if mount.root == "/" else mount.root + below)
+
+    def _opened(self, root: int, path: str, pid: int, namespace: int) -> int:
         name = os.fsencode(path).split(b"\0", 1)[0]
+        found = self._open(root, name, _CACHED)
+        if found < 0 and ctypes.get_errno() == errno.EAGAIN and not self._may_hang(pid, namespace, path):
+            found = self._open(root, name, 0)
+        return found
+
+    def _open(self, root: int, name: bytes, more: int) -> int:
+        how = struct.pack("<QQQ", _O_PATH | os.O_CLOEXEC, 0, _NO_MAGICLINKS | _IN_ROOT | more)
         found: int = self._call(_OPENAT2, root, name, how, len(how))
         return found
+
+    def _may_hang(self, pid: int, namespace: int, path: str) -> bool:
+        """Tell whether somebody else answers for a file system on the way: he may never do so."""
+        table = self.table(pid, namespace)
+        return not table or any(
+            one.kind.startswith(_ANSWERED_BY_OTHERS) and (path + "/").startswith(one.point.rstrip("/") + "/")
+            for one in table.values()
+        )
 
 
 def read(mountinfo: str) -> dict[int, Mounted]:

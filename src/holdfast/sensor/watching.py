@@ -151,6 +151,9 @@ class Sensor:
             event = self._event(told, now)
             if event is not None:
                 yield event
+                other = self.objects.other_name(event)
+                if other is not None:
+                    yield other
 
     def _forget_paths(self) -> None:
         """Void what the kernel's program remembers of paths; it does so itself after each call that moves something."""
@@ -235,10 +238,12 @@ class Sensor:
             return event
         if isinstance(told, Exec):
             life = self.processes.executed(who.pid, who.start_ns, head.at_ns, told.values)
-            return Event(
+            event = Event(
                 "execve", head.at_ns, head.at_ns + offset, life, head.number, head.processor, 0,
                 {"pathname": told.file.path}, told.file, contained=bool(who.flags & CONTAINED), answers=self._answers,
             )  # fmt: skip
+            self.objects.complete(event, told.inside)
+            return event
         if isinstance(told, Fork):
             life = self.processes.forked(told.parent, who.pid, who.start_ns, who.values)
             name, result = "clone", who.pid

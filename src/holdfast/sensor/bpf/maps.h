@@ -97,12 +97,16 @@ struct {
     map_type(value, u32);
 } runtimes SEC(".maps");
 
+/* What a mark holds. `top` is the uppermost directory of the mount that was the root when the mark was set; it stays the
+ * same in copies of the mount namespace. Whoever calls chroot into another mount has another root, not another home. */
+struct mark { u32 kind; u32 unused; u64 top; };
+
 /* Tasks that have executed a program inside a container, and their descendants. Goes away with the task. */
 struct {
     map_number(type, 29);        /* task storage */
     map_number(map_flags, 1);
     map_type(key, s32);
-    map_type(value, u32);
+    map_type(value, struct mark);
 } marks SEC(".maps");
 
 struct { map_number(type, 27); map_number(max_entries, 4 << 20); } ring_critical SEC(".maps");
@@ -135,6 +139,7 @@ struct walk {
     u32 path, inside, above;     /* bytes, as in struct object */
     u32 count, mark;             /* pieces; of these, below the last mount */
     u32 crossed;                 /* a mount was left */
+    u64 home;                    /* the mark's `top`; 0: whatever root the process has counts as its own */
 };
 
 struct scratch {

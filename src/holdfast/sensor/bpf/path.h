@@ -124,6 +124,9 @@ apart int climb_above(u32 which)
     struct vfsmount *mnt = w->first;
     struct dentry *top = NULL;
     fetch(top, mnt->mnt_root);
+    /* Below a root that is not the mount's own, the path began at that root. */
+    if (!w->crossed && mnt == w->root_mnt)
+        top = w->root;
     w->dentry = top;
     w->count = 0;
     for (u32 step = 0; step < PIECES; step++) {
@@ -186,6 +189,15 @@ inline_ u32 describe_path(struct scratch *s, u32 which, struct task_struct *task
     spell(which);
     to->path = w->path;
     to->inside = w->inside;
+    if ((w->flags & OBJECT_OWN_ROOT) && w->home) {
+        struct vfsmount *root_mnt = w->root_mnt;
+        struct dentry *top = NULL;
+        fetch(top, root_mnt->mnt_root);
+        if (w->home != (u64)top) {
+            w->flags &= ~OBJECT_OWN_ROOT;
+            to->inside = 0;
+        }
+    }
     to->flags |= w->flags;
     to->above = 0;
     if (full && !(w->flags & (OBJECT_LOOSE | OBJECT_OWN_ROOT))) {

@@ -114,9 +114,18 @@ inline_ u32 copy_string(struct scratch *s, u64 from, u32 at, u16 *length)
     return at;
 }
 
+inline_ struct mark mark_of(struct task_struct *task, u32 kind)
+{
+    struct fs_struct *fs = task->fs;
+    struct mark mark = {.kind = kind};
+    if (fs)
+        mark.top = (u64)fs->root.mnt->mnt_root;
+    return mark;
+}
+
 /* A sandbox (gVisor) is a program of the runtime that acts for what runs inside it. It is set up once it has put a
  * seccomp filter on itself; from then on what it does to the host's files is what the container asked for. */
-inline_ u32 *mark_sandbox(struct task_struct *task)
+inline_ struct mark *mark_sandbox(struct task_struct *task)
 {
     struct mm_struct *mm = task->mm;
     struct file *exe = NULL;
@@ -124,7 +133,8 @@ inline_ u32 *mark_sandbox(struct task_struct *task)
     struct super_block *sb = NULL;
     struct program program = {};
     unsigned long number = 0;
-    u32 *kind, mark = RUNTIME_SANDBOX;
+    u32 *kind;
+    struct mark mark;
     if (task->seccomp.mode != SECCOMP_MODE_FILTER || !mm)
         return NULL;
     exe = mm->exe_file;
@@ -136,6 +146,7 @@ inline_ u32 *mark_sandbox(struct task_struct *task)
     kind = map_lookup(&runtimes, &program);
     if (!kind || *kind != RUNTIME_SANDBOX)
         return NULL;
+    mark = mark_of(task, RUNTIME_SANDBOX);
     return task_storage(&marks, task, &mark, 1);
 }
 
@@ -170,11 +181,11 @@ int call_returned(u64 *context)
         generation++;
     if (!wanted || !(wanted->host_read | wanted->host_write | wanted->contained_read | wanted->contained_write))
         return 0;
-    u32 *marked = task_storage(&marks, task, NULL, 0);
+    struct mark *marked = task_storage(&marks, task, NULL, 0);
     if (!marked)
         marked = mark_sandbox(task);
     u32 contained = marked != NULL;
-    if (marked && *marked == RUNTIME_SANDBOX && !wanted->sandbox)
+    if (marked && marked->kind == RUNTIME_SANDBOX && !wanted->sandbox)
         return 0;
     u32 reads = contained ? wanted->contained_read : wanted->host_read;
     u32 writes = contained ? wanted->contained_write : wanted->host_write;
@@ -184,6 +195,7 @@ int call_returned(u64 *context)
     if (!s)
         return 0;
     struct call *call = &s->record.call;
+    s->walk.home = marked ? marked->top : 0;
     if (unpacked) {
         for (u32 i = 0; i < 6; i++)
             call->arguments[i] = given[i];
@@ -353,9 +365,9 @@ SEC("tp_btf/sched_process_fork")
 int forked(u64 *context)
 {
     struct task_struct *parent = (void *)context[0], *child = (void *)context[1];
-    u32 *marked = task_storage(&marks, parent, NULL, 0);
+    struct mark *marked = task_storage(&marks, parent, NULL, 0);
     if (marked) {
-        u32 mark = *marked;
+        struct mark mark = *marked;
         task_storage(&marks, child, &mark, 1);
     }
     if (child->pid != child->tgid || !host_is.ready)
@@ -393,13 +405,20 @@ inline_ u32 copy_area(struct scratch *s, unsigned long from, unsigned long to, u
     return at;
 }
 
+inline_ u32 sandbox(struct subject *who)
+{
+    struct program program = {.inode = who->exe_inode, .device = who->exe_device};
+    u32 *kind = map_lookup(&runtimes, &program);
+    return kind && *kind == RUNTIME_SANDBOX;
+}
+
 SEC("tp_btf/sched_process_exec")
 int executed(u64 *context)
 {
     struct task_struct *task = (void *)context[0];
     struct linux_binprm *program = (void *)context[2];
     struct scratch *s;
-    u32 one = 1, at = 0;
+    u32 at = 0;
     if (!host_is.ready)
         return 0;
     s = scratch_of(SCRATCH_EXEC);
@@ -409,12 +428,18 @@ int executed(u64 *context)
     struct object *object = &exec->object;
     describe(task, &exec->subject);
     exec->subject.cgroup = current_cgroup();
-    /* A runtime's own program, re-executed while it sets a container up, does not make its task a part of it. */
-    u32 *marked = task_storage(&marks, task, NULL, 0);
-    if (!marked && (exec->subject.flags & SUBJECT_SEPARATE) && !(exec->subject.flags & SUBJECT_RUNTIME))
-        marked = task_storage(&marks, task, &one, 1);
+    /* A runtime's own program, re-executed while it sets a container up, does not make its task a part of it: that
+     * happens below the host's root. Below another root its libraries are the container's, whatever its inode is. */
+    struct mark *marked = task_storage(&marks, task, NULL, 0);
+    u32 separate = exec->subject.flags & SUBJECT_SEPARATE, runtime = exec->subject.flags & SUBJECT_RUNTIME;
+    if (!marked && separate && (!runtime || (exec->subject.flags & SUBJECT_ROOT))) {
+        struct mark mark = mark_of(task, runtime && sandbox(&exec->subject) ? RUNTIME_SANDBOX : RUNTIME_SETS_UP);
+        if (mark.kind != RUNTIME_SANDBOX)
+            marked = task_storage(&marks, task, &mark, 1);
+    }
     if (marked)
         exec->subject.flags |= SUBJECT_CONTAINED;
+    s->walk.home = marked ? marked->top : 0;
     exec->runtime = !!(exec->subject.flags & SUBJECT_RUNTIME);
     __builtin_memset(object, 0, sizeof(*object));
     at = describe_file(s, SCRATCH_EXEC, task, program->file, object, at);
@@ -513,7 +538,6 @@ int take_stock(struct bpf_iter__task *context)
 {
     struct task_struct *task = context->task;
     struct subject who = {};
-    u32 one = 1;
     if (!task)
         return 0;
     describe(task, &who);
@@ -525,8 +549,10 @@ int take_stock(struct bpf_iter__task *context)
         host_is.ipc = who.ipc;
         host_is.uts = who.uts;
         host_is.cgroup = who.cgroupns;
-    } else if (host_is.ready && (who.flags & SUBJECT_SEPARATE) && !(who.flags & SUBJECT_RUNTIME)) {
-        task_storage(&marks, task, &one, 1);
+    } else if (host_is.ready && (who.flags & SUBJECT_SEPARATE) &&
+               (!(who.flags & SUBJECT_RUNTIME) || ((who.flags & SUBJECT_ROOT) && !sandbox(&who)))) {
+        struct mark mark = mark_of(task, RUNTIME_SETS_UP);
+        task_storage(&marks, task, &mark, 1);
     }
     return 0;
 }
