@@ -334,6 +334,8 @@ def _addressed(socket: Socket | None, data: bytes) -> Socket:
         name = data[2:]
         text = b"@" + name[1:] if name[:1] == b"\0" else name
         found.family, found.remote = family, text.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
+    elif found.remote_port:
+        return found  # the kernel knows where it is connected; the caller's memory may say something else by now
     elif family == "AF_INET" and len(data) >= 8:
         found.family, found.remote_port, found.remote = family, int.from_bytes(data[2:4], "big"), _ip(data[4:8])
     elif family == "AF_INET6" and len(data) >= 24:

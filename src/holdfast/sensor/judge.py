@@ -115,7 +115,7 @@ class Judge:
         missing, ring = event.arguments["missing"], event.arguments["ring"]
         return self._alert(
             event, Origin.SENSOR, "records-lost", title="The kernel had no room for records",
-            output=f"{missing} records of the ring {ring} were lost on processor {event.processor}",
+            output=f"{missing} records of the ring {ring} were lost",
             priority=Priority.CRITICAL if ring == "critical" else Priority.WARNING,
             fields={"missing": missing, "ring": ring},
         )  # fmt: skip

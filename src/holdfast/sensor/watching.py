@@ -29,6 +29,7 @@ _TRACED = ("call_returned", "forked", "executed", "ended", "group_made", "group_
 _HOST = struct.Struct("<8IQII")  # struct host_ids
 _COUNTERS = struct.Struct("<8Q")  # struct counters
 _WAIT_MS = 200
+_GAPS_EVERY_NS = 1_000_000_000
 _KINDS: tuple[str, ...] = ("mnt", "pid", "user", "net", "ipc", "uts", "cgroup")
 
 
@@ -74,6 +75,8 @@ class Sensor:
         self.gaps = [0, 0, 0]
         self.told = [0, 0, 0]
         self.unreadable = 0
+        self._untold = [0, 0, 0]
+        self._told_at = [0, 0, 0]
         for device, inode, kind in runtimes():
             key = struct.pack("<QII", inode, _kernel_device(device), 0)
             self._loaded.table("runtimes").put(key, struct.pack("<I", kind))
@@ -135,7 +138,8 @@ class Sensor:
                 if life.waiting():
                     yield from self._read(LIFE, life.read(), now)
                 yield from self._read(ring, (record,), now)
-        yield from self._silent_gaps(now)
+        self._silent_gaps()
+        yield from self._told_gaps(now)
 
     def _read(self, ring: int, records: Iterable[memoryview], now: int) -> Iterator[Event]:
         for record in records:
@@ -147,7 +151,7 @@ class Sensor:
             self.told[ring] += 1
             gap = self._counted(told.head)
             if gap:
-                yield self._gap(told.head, gap, now)
+                self._untold[told.head.ring] += gap
             event = self._event(told, now)
             if event is not None:
                 yield event
@@ -206,15 +210,22 @@ class Sensor:
             arguments={"missing": missing, "ring": _RINGS[head.ring].removeprefix("ring_")}, answers=self._answers,
         )  # fmt: skip
 
-    def _silent_gaps(self, offset: int) -> Iterator[Event]:
-        """Report what was lost at the end of a burst, after which no record came that would show it."""
+    def _told_gaps(self, offset: int) -> Iterator[Event]:
+        """Say what is missing, at most once a second for each ring: in a flood each is followed by the next."""
+        at = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        for ring, missing in enumerate(self._untold):
+            if missing and at - self._told_at[ring] >= _GAPS_EVERY_NS:
+                self._told_at[ring], self._untold[ring] = at, 0
+                yield self._gap(Head(at, self.told[ring], 0, 0, ring, 0), missing, offset)
+
+    def _silent_gaps(self) -> None:
+        """Find what was lost at the end of a burst, after which no record came that would show it."""
         lost = self.lost()
         for ring, count in enumerate(lost):
             hidden = count - self.gaps[ring]
             if hidden > 0 and not self._rings[ring].waiting():
                 self.gaps[ring] += hidden
-                at = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-                yield self._gap(Head(at, 0, 0, 0, ring, 0), hidden, offset)
+                self._untold[ring] += hidden
                 for key in [key for key in self._next if key[0] == ring]:
                     del self._next[key]
 

@@ -72,7 +72,9 @@ TECHNIQUE = Technique(
         ),
         Change(container.SANDBOX, "gvisor", "run in a sandbox: its control groups are its own"),
     ),
-    seen_as=is_(event.IN_CONTAINER, True) & is_(event.WRITE, True) & named("/cgroup.procs"),
+    seen_as=is_(event.IN_CONTAINER, True)
+    & is_(event.WRITE, True)
+    & (named("/cgroup.procs") | (named("/tasks") & is_(event.FILE_SYSTEM, "cgroup"))),
     seen_sample={event.IN_CONTAINER: True, event.WRITE: True, event.PATH: "/sys/fs/cgroup/cgroup.procs"},
     drill_class=DrillClass.D2,
     drill=tuple(

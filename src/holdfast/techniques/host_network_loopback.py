@@ -16,7 +16,7 @@ How it looks: a container connects to 127.0.0.1 of the host, or opens a packet s
 """
 
 from holdfast.model.change import Change
-from holdfast.model.logic import has_any, is_, starts_with
+from holdfast.model.logic import has_any, is_, one_of, starts_with
 from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members
@@ -54,7 +54,11 @@ TECHNIQUE = Technique(
     ),
     seen_as=is_(event.IN_CONTAINER, True)
     & is_(event.SYSCALL, "connect")
-    & starts_with(event.ADDRESS, "127.")
+    & (
+        starts_with(event.ADDRESS, "127.")
+        | one_of(event.ADDRESS, "0.0.0.0", "::", "::1")  # noqa: S104 - what is connected to, not bound
+        | starts_with(event.ADDRESS, "::ffff:127.")
+    )
     & is_(event.TARGET_OUTSIDE, True),
     seen_sample={
         event.IN_CONTAINER: True,

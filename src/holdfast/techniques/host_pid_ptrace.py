@@ -60,7 +60,7 @@ TECHNIQUE = Technique(
     seen_as=is_(event.IN_CONTAINER, True)
     & is_(event.TARGET_OUTSIDE, True)
     & (
-        one_of(event.SYSCALL, "ptrace", "process_vm_writev", "process_vm_readv")
+        one_of(event.SYSCALL, "ptrace", "process_vm_writev", "process_vm_readv", "pidfd_getfd")
         | (is_(event.WRITE, True) & named("/mem"))
     ),
     seen_sample={event.IN_CONTAINER: True, event.TARGET_OUTSIDE: True, event.SYSCALL: "ptrace"},

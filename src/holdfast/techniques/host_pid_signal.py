@@ -49,7 +49,7 @@ TECHNIQUE = Technique(
     ),
     seen_as=is_(event.IN_CONTAINER, True)
     & is_(event.TARGET_OUTSIDE, True)
-    & one_of(event.SYSCALL, "kill", "tkill", "tgkill", "pidfd_send_signal"),
+    & one_of(event.SYSCALL, "kill", "tkill", "tgkill", "pidfd_send_signal", "rt_sigqueueinfo", "rt_tgsigqueueinfo"),
     seen_sample={event.IN_CONTAINER: True, event.TARGET_OUTSIDE: True, event.SYSCALL: "kill"},
     drill_class=DrillClass.D3,
     drill=(
