@@ -34,7 +34,8 @@ for i in $(seq 300); do grep -q watching out/err || ! kill -0 $sensor 2> /dev/nu
 for name in shut open; do
     timeout 90 docker run --rm --network none --privileged --name $name holdfast-drill \
         /bin/busybox sh -c 'sleep 5; mkdir -p /p; mount -t proc proc /p; echo mount $?; echo core > \
-        /proc/sys/kernel/core_pattern; echo core $?; mknod /d b 7 0; echo mknod $?; echo hello' > out/$name 2> e
+        /proc/sys/kernel/core_pattern; echo core $?; mknod /d b 7 0; echo mknod $?; echo hello' \
+        > out/$name 2> out/errors
 done
 sleep 2
 kill -TERM $sensor
