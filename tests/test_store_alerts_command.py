@@ -1,6 +1,9 @@
 import json
+import os
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -91,3 +94,77 @@ def test_a_damaged_one_is_put_away_and_one_in_use_is_not(path, capsysbinary):
     assert b"damaged-" in capsysbinary.readouterr().out
     assert not path.exists()
     assert main(["alerts", "list", str(path)]) == 11
+
+
+def _foreign(path, kind):
+    if kind == "text":
+        path.write_text("everything a person wrote\n", encoding="ascii")
+    elif kind == "empty":
+        path.touch()
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(path)
+    else:
+        with closing(sqlite3.connect(path)) as connection:
+            connection.executescript("CREATE TABLE t(a);" + ("PRAGMA application_id=7" if kind == "marked" else ""))
+
+
+@pytest.mark.parametrize("kind", ["text", "empty", "folder", "fifo", "database", "marked"])
+def test_what_is_no_spool_is_not_put_away(path, capsysbinary, kind):
+    other = path.with_name("other")
+    _foreign(other, kind)
+    before = set(path.parent.iterdir())
+    assert main(["alerts", "aside", str(other)]) == 14
+    assert b"other" in capsysbinary.readouterr().err
+    assert set(path.parent.iterdir()) == before
+
+
+def test_a_link_to_a_spool_is_not_followed(path, capsysbinary):
+    link = path.with_name("link")
+    link.symlink_to(path)
+    assert main(["alerts", "aside", str(link)]) == 14
+    assert b"name the file itself" in capsysbinary.readouterr().err
+    assert link.is_symlink()
+    assert path.exists()
+
+
+def test_a_lock_that_somebody_else_left_proves_nothing(path):
+    other = path.with_name("other")
+    other.write_text("text\n", encoding="ascii")
+    other.with_name("other.lock").touch()
+    assert main(["alerts", "aside", str(other)]) == 14
+    with Spool.open(path.with_name("third")):
+        pass
+    path.with_name("third").unlink()
+    with closing(sqlite3.connect(path.with_name("third"))) as connection:
+        connection.execute("CREATE TABLE t(a)")
+    assert main(["alerts", "aside", str(path.with_name("third"))]) == 14
+
+
+@pytest.mark.parametrize("place", [0, 60])
+def test_a_spool_whose_header_is_damaged_is_put_away_with_its_log(path, capsysbinary, place):
+    with path.open("r+b") as file:
+        file.seek(place)
+        file.write(b"\xa5" * 40)
+    path.with_name("spool.db-wal").write_bytes(b"log")
+    assert main(["alerts", "aside", str(path)]) == 0
+    away = Path(capsysbinary.readouterr().out.decode().strip())
+    assert away.read_bytes()[place : place + 40] == b"\xa5" * 40
+    assert away.with_name(f"{away.name}-wal").read_bytes() == b"log"
+    assert not path.exists()
+
+
+def test_a_spool_in_order_may_be_put_away_too(path, capsysbinary):
+    assert main(["alerts", "aside", str(path)]) == 0
+    away = capsysbinary.readouterr().out.decode().strip()
+    assert main(["alerts", "verify", away]) == 0
+    assert main(["alerts", "aside", str(path)]) == 11
+
+
+def test_nothing_is_put_away_where_others_write(path):
+    path.parent.chmod(0o777)
+    assert main(["alerts", "aside", str(path)]) == 14
+    path.parent.chmod(0o700)
+    path.chmod(0o666)
+    assert main(["alerts", "aside", str(path)]) == 14

@@ -16,7 +16,7 @@ from holdfast.model.errors import NotReachable, NotUnderstood, Unsafe, Usage
 from holdfast.reports import alert_json
 from holdfast.sensor.forward import Forwarder
 from holdfast.sensor.sinks.ndjson import Ndjson
-from holdfast.store import database
+from holdfast.store import aside, database
 from holdfast.store.spool import LONGEST, SMALLEST_QUOTA, Spool
 from receivers import wait_for
 
@@ -300,8 +300,8 @@ def test_a_damaged_file_is_said_to_be_damaged_and_moved_aside_on_request(path):
     path.write_bytes(b"no database at all, and longer than a header " * 100)
     with pytest.raises(NotUnderstood, match="damaged"):
         Spool.open(path)
-    aside = database.moved_aside(path)
-    assert aside.read_bytes().startswith(b"no database")
+    away = aside.moved(path)
+    assert away.read_bytes().startswith(b"no database")
     with Spool.open(path) as spool:
         assert spool.append([alert(1)]) == range(1, 2)
 

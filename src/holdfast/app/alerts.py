@@ -150,25 +150,19 @@ def dead(path: Path, write: Write, *, as_json: bool = False) -> ExitCode:
 
 
 def aside(path: Path, write: Write) -> ExitCode:
-    """Rename a damaged spool, so that a new one is begun.
+    """Rename a spool, damaged or not, so that a new one is begun.
 
     Args:
         path: The spool.
         write: Takes the new name.
 
     Raises:
-        Unsafe: A process writes it.
-        NotReachable: It is not there.
+        Unsafe: A process writes it, or it is no spool.
+        NotPermitted, NotReachable: It is not there, or cannot be renamed.
     """
-    import os
+    from holdfast.store import aside as away
 
-    from holdfast.store import database, writer
-
-    lock = writer.only(path)
-    try:
-        write(f"{database.moved_aside(path)}\n".encode("utf-8", "surrogateescape"))
-    finally:
-        os.close(lock)
+    write(f"{away.moved(path)}\n".encode("utf-8", "surrogateescape"))
     return ExitCode.CLEAN
 
 

@@ -122,6 +122,15 @@ def prepared(path: Path) -> None:
         seen = os.fstat(handle)
     finally:
         os.close(handle)
+    ours(seen, path)
+
+
+def ours(seen: os.stat_result, path: Path) -> None:
+    """Refuse a file that somebody else could have put there or could write.
+
+    Raises:
+        Unsafe: It is no regular file, or not ours alone.
+    """
     if not stat.S_ISREG(seen.st_mode) or seen.st_uid not in {0, os.geteuid()} or seen.st_mode & 0o022:
         raise Unsafe("the spool is not ours alone", str(path), "look who put it there and remove it")
 
@@ -192,29 +201,3 @@ def size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
-
-
-def moved_aside(path: Path) -> Path:
-    """Rename a damaged spool, so that a new one can be begun. Nothing does this unasked.
-
-    Args:
-        path: The spool's file; no process may have it open.
-
-    Returns:
-        The new name; files that SQLite kept beside it follow.
-
-    Raises:
-        NotReachable: It is not there, or cannot be renamed.
-    """
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    number = 0
-    while (aside := path.with_name(f"{path.name}.damaged-{stamp}{f'-{number}' if number else ''}")).exists():
-        number += 1
-    try:
-        # Last the file itself: were this cut off before, the next call would still find it and finish.
-        for ending in reversed(FILES):
-            if ending == "" or Path(f"{path}{ending}").exists():
-                Path(f"{path}{ending}").rename(f"{aside}{ending}")
-    except OSError as error:
-        raise NotReachable(f"the spool cannot be moved aside: {error.strerror}", str(path)) from error
-    return aside

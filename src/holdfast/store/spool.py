@@ -66,6 +66,8 @@ class Spool:
             self.stream = database.established(self._write, path, make=lock >= 0)
             self._last, self._hash = database.last(self._write, self.stream)
             self._light = database.connected(path, durable=False)
+            if lock >= 0:
+                writer.mark(lock)
         except BaseException:
             self._write.close()
             raise
@@ -97,7 +99,7 @@ class Spool:
             Usage: The quota is too small to work with.
             NotReachable: The folder or the disk is not there, or the disk is full.
             NotPermitted: The kernel refuses.
-            NotUnderstood: It is damaged (``database.moved_aside`` helps), or a newer version wrote it.
+            NotUnderstood: It is damaged (``aside.moved`` helps), or a newer version wrote it.
             Unsafe: Another process writes it, it is something else, or others could write it.
         """
         if quota_bytes < SMALLEST_QUOTA:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from holdfast.model.errors import NotPermitted, NotReachable, Unsafe
+
+MARK = b"Holdfast spool\n"
+"""What the lock holds: it says whose file stood beside it, whatever became of that file."""
 
 
 def only(path: Path) -> int:
@@ -41,3 +45,13 @@ def only(path: Path) -> int:
             "another process writes this spool", str(path), "end it first, or name another file for this one"
         ) from error
     return handle
+
+
+def mark(handle: int) -> None:
+    """Note in the lock that a spool stands beside it.
+
+    Args:
+        handle: What ``only`` returned.
+    """
+    with suppress(OSError):  # a full disk is told by whoever writes the spool
+        os.pwrite(handle, MARK, 0)
