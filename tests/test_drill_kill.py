@@ -219,3 +219,11 @@ def test_killed_anywhere_it_is_undone_with_a_runtime_alone(
     names = boundaries(tmp_path / "told", words, works)
     assert "will oci_container" in names
     kill_everywhere(reap, tmp_path, names, words, part=part, of=PARTS if SOAK else 1)
+
+
+def test_killed_anywhere_it_is_undone_with_a_neighbour(reap: Callable[[int], list[Left]], tmp_path: Path) -> None:
+    words = ["lab:cloud-network", "lab:read-only-proxy", "--", "metadata-credentials", "docker-socket-read-proxy"]
+    names = boundaries(tmp_path / "told", words, ("docker-socket-read-proxy",))
+    # Two targets, each in two replicas: what worked in one is repeated in another.
+    assert (names.count("neighbour"), names.count("idle")) == (4, 1)
+    kill_everywhere(reap, tmp_path, names, words)

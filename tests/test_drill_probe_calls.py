@@ -299,3 +299,47 @@ def test_a_namespace_that_was_made_is_deleted(program: str, tmp_path: Path) -> N
     assert (attempt.ended.undone, attempt.ended.failed) == (1, 0)
     assert any(f"{NAMESPACE}Delete".encode() in body for _, _, body in _frames(server.heard[1]))
     assert (0, 1, b"\0\0\0\0\x0c\x0a\x0aholdfast-1") in _frames(server.heard[1])
+
+
+ROLE = "/latest/meta-data/iam/security-credentials/holdfast-canary-1"
+
+
+def test_a_metadata_service_is_asked_for_a_session_first(program: str, tmp_path: Path) -> None:
+    with calling(program, tmp_path / "s", page(b"token=="), page(b'{"SecretAccessKey": "x"}')) as (attempt, server):
+        answer = do(attempt, "metadata", 0, ROLE)
+        assert (answer.result, answer.data) == (200, b'HTTP/1.1 200 OK\n{"SecretAccessKey": "x"}')
+    begun, asked = server.heard
+    assert begun.startswith(b"PUT /latest/api/token HTTP/1.1\r\n")
+    assert b"\r\nX-aws-ec2-metadata-token-ttl-seconds: 60\r\n" in begun
+    assert asked.startswith(b"GET " + ROLE.encode() + b" HTTP/1.1\r\n")
+    assert b"\r\nX-aws-ec2-metadata-token: token==\r\n" in asked
+
+
+@pytest.mark.parametrize("path", [
+    "/latest/meta-data/iam/security-credentials/", "/latest/meta-data/iam/security-credentials/role",
+    "/latest/meta-data/iam/security-credentials/holdfast-canary/role", "/latest/user-data/holdfast-x", "/holdfast-x",
+])  # fmt: skip
+def test_no_role_of_anybodys_is_asked_for(program: str, tmp_path: Path, path: str) -> None:
+    with calling(program, tmp_path / "s", page(b"token"), page(b"x")) as (attempt, server):
+        assert do(attempt, "metadata", 0, path).errno == errno.EACCES
+    assert not server.heard
+
+
+@pytest.mark.parametrize(
+    ("answer", "wanted"),
+    [
+        (page(b"", b"HTTP/1.1 403 No"), (403, 0)),
+        (page(b""), (-1, errno.EPROTO)),
+        (page(b"x" * 129), (-1, errno.EPROTO)),
+        (page(b"a\r\nX-Injected: b"), (-1, errno.EPROTO)),
+        (page(b"a\0b"), (-1, errno.EPROTO)),
+        (b"nonsense\r\n\r\n", (-1, errno.EPROTO)),
+    ],
+)
+def test_a_session_that_is_none_ends_the_asking(
+    program: str, tmp_path: Path, answer: bytes, wanted: tuple[int, int]
+) -> None:
+    with calling(program, tmp_path / "s", answer) as (attempt, server):
+        got = do(attempt, "metadata", 0, ROLE)
+        assert (got.result, got.errno) == wanted
+    assert len(server.heard) == 1

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from drill_made import ALL, TECHNIQUES, WEB, shop
 from holdfast.model.drill import Attempt, DrillReport, Exercise, Layer, Outcome, StepAnswer
 from holdfast.model.errors import NotUnderstood
-from holdfast.model.replica import Bind, Node, Replica
+from holdfast.model.replica import Bind, Neighbour, Node, Replica
 from holdfast.model.technique import DrillClass, ProvedBy
 from holdfast.model.truth import Truth
 from holdfast.reports.drill_json import read, render
@@ -55,6 +55,7 @@ def anything(kind, **parts):
 bits = st.integers(0, 2**32)
 replicas = anything(
     Replica,
+    neighbour=st.sampled_from(Neighbour),
     binds=few(anything(Bind)),
     nodes=few(anything(Node)),
     sysctls=few(st.tuples(text, text)),
@@ -108,6 +109,8 @@ def test_the_words_of_enums_are_stable():
     assert attempts["keyring-search"]["predicted"] is None
     schema = validator().schema["$defs"]["attempt"]["properties"]["blocked_by"]["items"]["enum"]
     assert schema == [layer.name.lower() for layer in Layer]
+    schema = validator().schema["$defs"]["replica"]["properties"]["neighbour"]["enum"]
+    assert schema == [neighbour.name.lower() for neighbour in Neighbour]
 
 
 def test_the_summary_counts_what_the_reports_for_people_say():

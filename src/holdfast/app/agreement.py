@@ -148,13 +148,11 @@ def _why(technique: Technique) -> str:
 
 
 _PART_MISSING = {
-    "docker-socket-read-proxy": "needs a filtering proxy before an engine",
     "docker-tcp-api": "would open an engine to the network",
     "desktop-api": "Docker Desktop does not run on Linux servers",
     "authz-plugin-bypass": "needs an engine with an authorization plug-in and a hole",
     "kubelet-api": "needs a kubelet",
     "pod-create": "needs a Kubernetes API",
-    "metadata-credentials": "needs a cloud's metadata service",
     "lxcfs-release-agent": "needs an lxcfs with cgroup files, which version 5 has not",
     "persistent-volume-host-path": "needs a Kubernetes volume; as a plain mount it is host-root-write and its like",
 }

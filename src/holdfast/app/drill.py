@@ -23,6 +23,7 @@ from holdfast.drill.ground import Ground
 from holdfast.drill.journal import Journal, new_id
 from holdfast.drill.lab import CONTROLS
 from holdfast.drill.layers import Gifts
+from holdfast.drill.neighbours import Neighbours
 from holdfast.drill.probe_file import probe
 from holdfast.drill.stage import Stage
 from holdfast.drill.staging import staged
@@ -258,6 +259,7 @@ def run(
                 gifts(ground),
                 predictor.predict,
                 global_effect=plan.allow_global or plan.disposable,
+                neighbours=Neighbours(journal, lambda: boxes.image("docker", ""), settings.docker),
                 explain=plan.explain,
                 tell=tell,
                 boundary=journal.boundary,

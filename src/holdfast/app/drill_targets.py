@@ -21,7 +21,7 @@ from holdfast.drill.container_line import EXPIRES
 from holdfast.drill.lab import LAB
 from holdfast.drill.likeness import replica_of
 from holdfast.model.errors import NotReachable, NotUnderstood, Usage
-from holdfast.model.replica import Replica
+from holdfast.model.replica import Neighbour, Replica
 from holdfast.model.words import declared
 from holdfast.model.workload import Described, Workload
 from holdfast.reason.effective.capabilities import NAMES
@@ -98,7 +98,8 @@ def _of_ours(word: str) -> Iterator[Wanted]:
         raise Usage(f"the lab has no container {only!r}", word, f"one of: {', '.join(LAB)}")
     engine = _engine("lab")
     for name, replica in LAB.items():
-        if only in {"", name}:
+        # The proxy stands before a Docker engine.
+        if only == name or (not only and (engine == "docker" or replica.neighbour is not Neighbour.READ_PROXY)):
             yield Wanted(name, "lab", "built in", replace(replica, engine=engine))
 
 

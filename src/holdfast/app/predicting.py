@@ -13,10 +13,10 @@ from holdfast.app.progress import Progress
 from holdfast.app.targets import Targets
 from holdfast.collect.parse import parse
 from holdfast.drill.boxes import Box
-from holdfast.model.drill import PLAYED
+from holdfast.drill.neighbours import isolated, reached
 from holdfast.model.facts import Fact, Facts, Seen
 from holdfast.model.place import Where
-from holdfast.model.replica import Replica
+from holdfast.model.replica import Neighbour, Replica
 from holdfast.model.truth import Truth
 from holdfast.model.words import assumed, declared, network, observed
 from holdfast.model.workload import Described
@@ -24,7 +24,11 @@ from holdfast.platforms import oci_runtime
 from holdfast.reason.catalogue import Catalogue
 
 _DRILL = Where("the drill plays this part itself")
-_ARRANGED: Mapping[Fact[Any], object] = {**dict.fromkeys(PLAYED, True), assumed.UNTRUSTED_LAUNCHER: False}
+_ARRANGED: Mapping[Fact[Any], object] = {
+    assumed.HOST_USER: True,
+    network.LOCAL_SERVICES: True,
+    assumed.UNTRUSTED_LAUNCHER: False,
+}
 
 
 class Predictor:
@@ -55,8 +59,17 @@ class Predictor:
             return {}
         whole = Facts({**self.host.table, **self._played.table, **facts.table, **self._played.table})
         if self._disposable:
-            reached = "net" in box.replica.namespaces and box.replica.runtime != "runsc"
-            whole = Facts({**whole.table, network.DOCKER_API: Seen(reached, _DRILL)})
+            shares = "net" in box.replica.namespaces and box.replica.runtime != "runsc"
+            whole = Facts({**whole.table, network.DOCKER_API: Seen(shares, _DRILL)})
+        if isolated(box.replica, disposable=self._disposable):
+            found = reached(box.replica)
+            whole = Facts(
+                {
+                    **whole.table,
+                    network.METADATA: Seen(found is Neighbour.METADATA, _DRILL),
+                    network.DOCKER_READ_PROXY: Seen(found is Neighbour.READ_PROXY, _DRILL),
+                }
+            )
         if box.replica.engine == "oci":
             # Nobody gave it a network, so nobody else is on it.
             whole = Facts({**whole.table, network.SHARED_BRIDGE: Seen(False, _DRILL)})

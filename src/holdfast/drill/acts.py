@@ -17,6 +17,8 @@ What is not plain from an act's name:
 * connect_tcp: a literal loopback, RFC 1918 or metadata address; any other is refused with EACCES, unasked.
 * http: the result is the status, the data its line and the body. GET, HEAD and OPTIONS, and POST that only asks (a dry
   run, a review of one's own rights); others are refused with EACCES, unasked.
+* metadata: begins a session as IMDSv2 wants it and GETs a path below /latest/meta-data/ whose last part begins with
+  holdfast-, which no real role does; another is refused with EACCES, unasked. Result and data as of http.
 * grpc: the result is the gRPC status. Methods that only tell something, and making a namespace of containerd whose name
   begins with holdfast; others are refused with EACCES, unasked.
 * engine_start: the result is the container's exit status, the data its id.
@@ -61,6 +63,7 @@ ACTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "leave_cgroup": ("procs_path",),
         "list": ("path",),
         "listen_packet": ("interface_index",),
+        "metadata": ("slot", "path"),
         "mkdir": ("path",),
         "mknod": ("path", "kind", "major", "minor"),
         "mount": ("source", "target", "type", "flags", "data"),

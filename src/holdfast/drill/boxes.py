@@ -27,6 +27,7 @@ PROBE = "/.holdfast/probe"
 POINT = "/.holdfast/point"
 WORK = "/.holdfast/work"
 _ANSWER_S = 60
+_WRITTEN_S = 2.0
 _GONE = re.compile(r"no such image|not known|not found|unable to find image", re.IGNORECASE)
 _RUNSC = ["runsc", "--platform=ptrace", "--network=none"]
 
@@ -146,7 +147,7 @@ class Boxes:
             self._committed(engine, base, name, labels)
         else:
             changes = [word for label in labels for word in ("--change", f"LABEL {label}")]
-            _ask(self._words(engine, "import", *changes, "-", name), _tar(self._files()))
+            ask(self._words(engine, "import", *changes, "-", name), packed(self._files()))
         self._images[engine, base] = name
         self._journal.boundary("image")
         return name
@@ -163,7 +164,7 @@ class Boxes:
         marks = [word for label in labels for word in ("--label", label)]
         options = ["--pull", "never", "--network", "none", "--entrypoint", PROBE]
         try:
-            _ask(self._words(engine, "create", *options, "--name", between, *marks, base))
+            ask(self._words(engine, "create", *options, "--name", between, *marks, base))
         except NotReachable as error:
             if _GONE.search(error.what):
                 raise NotReachable(
@@ -171,9 +172,9 @@ class Boxes:
                 ) from error
             raise
         self._journal.boundary("between")
-        _ask(self._words(engine, "cp", "-", f"{between}:/"), _tar(self._additions()))
-        _ask(self._words(engine, "commit", between, name))
-        _ask(self._words(engine, "rm", "--force", "--volumes", between))
+        ask(self._words(engine, "cp", "-", f"{between}:/"), packed(self._additions()))
+        ask(self._words(engine, "commit", between, name))
+        ask(self._words(engine, "rm", "--force", "--volumes", between))
         self._journal.done(number)
 
     def _words(self, engine: str, *words: str) -> list[str]:
@@ -215,7 +216,7 @@ def ask_whether_it_answers(engine: str, address: str = "") -> None:
         NotReachable: It is not installed or does not answer.
     """
     words = ("version", "--format", "{{.Server.Version}}") if engine == "docker" else ("info",)
-    _ask(undo_engine.command(engine, address, *words))
+    ask(undo_engine.command(engine, address, *words))
 
 
 def runtime_words(runtime: str, state: Path) -> list[str]:
@@ -237,7 +238,8 @@ def asked_as(engine: str) -> list[str]:
     return shlex.split(os.environ.get("HOLDFAST_AS_USER", "")) if engine == "podman" else []
 
 
-def _tar(files: list[tuple[str, int, bytes | None]]) -> bytes:
+def packed(files: list[tuple[str, int, bytes | None]]) -> bytes:
+    """Return a tar of files and, where there is no content, folders: name, mode, content."""
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w") as archive:
         for name, mode, data in files:
@@ -252,7 +254,12 @@ def _tar(files: list[tuple[str, int, bytes | None]]) -> bytes:
     return made.getvalue()
 
 
-def _ask(line: list[str], data: bytes | None = None) -> str:
+def ask(line: list[str], data: bytes | None = None) -> str:
+    """Run a command of an engine or a runtime, and return what it prints.
+
+    Raises:
+        NotReachable: It is not installed, does not end, or refuses; its own words are in the error.
+    """
     try:
         answer = subprocess.run(  # noqa: S603 - an engine by its plain name
             [*asked_as(line[0]), *line], input=data, capture_output=True, timeout=_ANSWER_S * 3, check=False
@@ -268,12 +275,19 @@ def _ask(line: list[str], data: bytes | None = None) -> str:
 
 
 def _pid(line: list[str]) -> int:
-    text = _ask(line).strip()
+    text = ask(line).strip()
     return int(text) if text.isdecimal() else 0
 
 
 def _state_pid(line: list[str]) -> int:
-    try:
-        return int(json.loads(_ask(line)).get("pid", 0))
-    except ValueError:
-        return 0
+    """Ask a runtime for a container's process. It may write that down a moment after the container has begun."""
+    until = time.monotonic() + _WRITTEN_S
+    while True:
+        try:
+            return int(json.loads(ask(line)).get("pid", 0))
+        except ValueError:
+            return 0
+        except NotReachable:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)

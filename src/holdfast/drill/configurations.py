@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from holdfast.model.replica import Bind, Node, Replica
+from holdfast.model.replica import Bind, Neighbour, Node, Replica
 
 Change = Callable[[Replica], Replica]
 _CANDIDATES = 30
@@ -58,6 +58,11 @@ def _paths(*paths: str, read_only: bool = False) -> Change:
 
 def _shared(*names: str) -> Change:
     return lambda replica: replace(replica, namespaces=replica.namespaces | frozenset(names))
+
+
+def _beside(neighbour: Neighbour) -> Change:
+    # No other network, so that nobody else has the addresses.
+    return lambda replica: replace(replica, network="none", neighbour=neighbour)
 
 
 def _same(replica: Replica) -> Replica:
@@ -115,6 +120,13 @@ AXES: Mapping[str, Mapping[str, Change]] = {
         "cgroup": _shared("cgroup"),
         "pid and ipc": _shared("pid", "ipc"),
     },
+    "network": {
+        "the engine's": _same,
+        "a cloud's": _beside(Neighbour.METADATA),
+        "a cloud's, one hop": _beside(Neighbour.METADATA_ONE_HOP),
+        "a read-only proxy": _beside(Neighbour.READ_PROXY),
+        "a proxy without inspect": _beside(Neighbour.CLOSED_PROXY),
+    },
     "mounts": {
         "none": _same,
         "/": _paths("/"),
@@ -165,6 +177,9 @@ PLACES_OF_NOTE: tuple[Mapping[str, str], ...] = (
     *({"mounts": name} for name in AXES["mounts"]),
     *({"devices": name} for name in AXES["devices"]),
     *({"namespaces": name} for name in AXES["namespaces"]),
+    *({"network": name} for name in AXES["network"]),
+    {"network": "a cloud's", "started by": "crun"},
+    {"network": "a read-only proxy", "started by": "runc"},
     {"capabilities": "SYS_ADMIN", "security module": "unconfined"},
     {"capabilities": "SYS_ADMIN", "security module": "unconfined", "mounts": "a data directory, shared"},
     {"capabilities": "SYS_ADMIN and SYS_PTRACE", "security module": "unconfined", "namespaces": "pid"},
@@ -249,6 +264,9 @@ def _offered(axis: str, value: str, offer: Offer) -> bool:
     if axis == "capabilities":
         changed = AXES[axis][value](Replica())
         return changed.capabilities_added <= offer.capabilities
+    if axis == "network" and "proxy" in value:
+        # It stands before a Docker engine.
+        return offer.engine == "docker"
     return not (axis == "mounts" and value == "containerd.sock" and offer.engine == "podman")
 
 
@@ -265,6 +283,8 @@ def _replica(row: Mapping[str, str], offer: Offer) -> Replica:
         replica = replace(replica, binds=binds, nodes=(), device_rules=(), namespaces=frozenset())
     if replica.user_map:
         replica = replace(replica, nodes=(), device_rules=(), namespaces=replica.namespaces - {"net", "pid"})
+    if "net" in replica.namespaces:
+        replica = replace(replica, neighbour=Neighbour.NONE)
     return replica
 
 

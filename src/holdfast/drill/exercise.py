@@ -16,6 +16,7 @@ from holdfast.drill.finders import Finders, mount_table
 from holdfast.drill.genuine import own_kernel
 from holdfast.drill.ground import Ground
 from holdfast.drill.layers import Gifts, in_force, ungiven, without
+from holdfast.drill.neighbours import Beside, Neighbours
 from holdfast.drill.parts import runs_here
 from holdfast.drill.stopping import Stopped as StoppedBy
 from holdfast.drill.stopping import stopped_by
@@ -79,6 +80,7 @@ class Drill:
         gifts: What a replica can be given at most, to find what stopped an attempt.
         predict: What the scan of a running replica says.
         global_effect: Ways that change a setting of the whole machine are allowed.
+        neighbours: Places beside a replica what it is to find on a network; None where nothing can be.
         explain: Find out what stopped each attempt.
         tell: Told about progress.
         boundary: Called at every border between two steps.
@@ -89,10 +91,12 @@ class Drill:
     gifts: Gifts
     predict: Predict
     global_effect: bool = False
+    neighbours: Neighbours | None = None
     explain: bool = True
     tell: Tell = field(default=lambda _text: None)
     boundary: Callable[[str], None] = field(default=lambda _name: None)
     _peer: tuple[int, str] = field(default=(0, ""), init=False)
+    _beside: Beside = field(default_factory=Beside, init=False)
 
     def exercise(self, target: Target, techniques: Sequence[Technique]) -> Exercise:
         """Try every technique on a target.
@@ -154,6 +158,7 @@ class Drill:
         """Start a replica, and plant before it is looked at what a scan of it would see: processes beside it."""
         replica = target.replica
         self._peer = (0, "")
+        self._beside = Beside()
         with ExitStack() as stack:
             if _sees_processes(replica):
                 secret = self.ground.new_token()
@@ -169,10 +174,12 @@ class Drill:
             if _sees_processes(replica):
                 self.ground.process(0, capabilities=True)
                 self.ground.process(self.ground.user_of(box.pid), capabilities=False)
+            if self.neighbours is not None:
+                self._beside = stack.enter_context(self.neighbours.placed(box))
             yield box
 
     def _try(self, box: Box, target: Target, techniques: Iterable[Technique], into: dict[str, Trial]) -> None:
-        finders = Finders(self.ground, box, self._peer, self._leaked(target))
+        finders = Finders(self.ground, box, self._peer, self._leaked(target), self._beside)
         places = finders.places()
         surround = Surround(
             part=lambda name: runs_here(name, box.replica.engine),

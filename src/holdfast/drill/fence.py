@@ -235,6 +235,25 @@ def check_nodes(paths: Iterable[str], run_folder: Path | None, *, in_machine: bo
             )
 
 
+def check_network(space: int, where: str) -> None:
+    """Refuse to put an interface or an address into the network of this machine, the disposable one included.
+
+    Args:
+        space: Inode of the network namespace that is to be given something.
+        where: The replica, for the error.
+
+    Raises:
+        Unsafe: It is the namespace of this process or of process 1.
+    """
+    for pid in ("self", "1"):
+        try:
+            ours = os.stat(f"/proc/{pid}/ns/net").st_ino  # noqa: PTH116 - the link's target, which has no path
+        except OSError:
+            continue
+        if space == ours:
+            raise Unsafe("The network of this machine would be changed", where, "give the replica a network of its own")
+
+
 def _plain(path: str) -> str:
     plain = os.path.normpath(path).replace("//", "/")
     return plain[len("/var") :] if plain == "/var/run" or plain.startswith("/var/run/") else plain

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from holdfast.drill.boxes import POINT, PROBE, WORK, Box
 from holdfast.drill.genuine import is_device, own_kernel
 from holdfast.drill.ground import Ground
 from holdfast.drill.mounts_seen import inside
+from holdfast.drill.neighbours import Beside, isolated
 from holdfast.drill.places import Place, Places
 from holdfast.model.replica import Bind
 from holdfast.reason.effective.mountinfo import WITHOUT_FILES
@@ -68,12 +69,14 @@ class Finders:
         box: The replica.
         peer: A process in another container: its number and the secret in its environment.
         leaked: Secret in the directory that was left open for it.
+        beside: What the drill placed on the network for it.
     """
 
     ground: Ground
     box: Box
     peer: tuple[int, str] = (0, "")
     leaked: tuple[str, str] = ("", "")
+    beside: Beside = field(default_factory=Beside)
 
     def places(self) -> Places:
         """Return what fills in the words."""
@@ -111,6 +114,9 @@ class Finders:
             "port": lambda _: [self.ground.port()],
             "engine_port": lambda _: self.ground.engine_port(),
             "abstract": lambda _: [self.ground.abstract()],
+            "role": lambda _: self._neighbour(self.beside.role),
+            "proxy": lambda _: self._neighbour(self.beside.proxy),
+            "other": lambda _: self._neighbour(self.beside.other),
             "shm_key": lambda _: [self.ground.shared_memory()],
             "shm_file": lambda _: self._shm_file(),
             "interface": lambda _: self._interfaces(),
@@ -149,6 +155,11 @@ class Finders:
                 direct = any(bind.target == text for bind in self.box.replica.binds)
                 found.append(Place(f"{text.rstrip('/')}/{name}" if name else text, secret=secret, direct=direct))
         return found or [Place(f"{path.replace('*', '0').rstrip('/')}/holdfast", real=False)]
+
+    def _neighbour(self, found: Callable[[], Place]) -> list[Place]:
+        """Return what the drill placed there. Where it placed nothing, whoever else has the address is left alone."""
+        place = found()
+        return [place] if place.real or isolated(self.box.replica, disposable=self.ground.real) else []
 
     def _pid(self, who: str) -> list[Place]:
         if who == "peer":

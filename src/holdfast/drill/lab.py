@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.model.replica import Bind, Node, Replica
+from holdfast.model.replica import Bind, Neighbour, Node, Replica
 
 LAB: dict[str, Replica] = {
     "plain": Replica(),
@@ -29,6 +29,8 @@ LAB: dict[str, Replica] = {
     ),
     "host-ipc": Replica(namespaces=frozenset({"ipc"})),
     "host-network": Replica(namespaces=frozenset({"net"})),
+    "cloud-network": Replica(neighbour=Neighbour.METADATA),
+    "read-only-proxy": Replica(neighbour=Neighbour.READ_PROXY),
 }
 """Name -> settings. The host's paths are replaced by stand-ins before anything is started."""
 

@@ -19,6 +19,8 @@
 ``{hierarchy}``        options that mount a cgroup v1 hierarchy; ``{device_group}`` the container's place in one
 ``{port} {abstract}``  a TCP port on the host's loopback; the name of an abstract socket
 ``{engine_port}``      a TCP port on the host's loopback behind which an engine listens; in a virtual machine only
+``{role}``             path of canary credentials in a metadata service of ours on the replica's network
+``{proxy} {other}``    address of a proxy of ours before an engine; the container of ours that it tells about
 ``{shm_key}``          a System V shared memory segment of the host's, ``{shm_file}`` a file in its /dev/shm
 ``{interface}``        a network interface inside; ``{frame}`` an Ethernet frame that carries the token
 ``{leaked}``           number of a descriptor that the replica was started with, ``{leaked_secret}`` a canary there

@@ -12,8 +12,14 @@ from holdfast.model.technique import DrillClass, ProvedBy, Technique
 from holdfast.model.truth import Truth
 from holdfast.model.words import assumed, network
 
-PLAYED: tuple[Fact[bool], ...] = (assumed.HOST_USER, network.LOCAL_SERVICES)
-"""What no scan can see and a drill arranges itself: an ordinary account on the host, a service on its loopback."""
+PLAYED: tuple[Fact[bool], ...] = (
+    assumed.HOST_USER,
+    network.LOCAL_SERVICES,
+    network.METADATA,
+    network.DOCKER_READ_PROXY,
+)
+"""What no scan can see and a drill arranges itself: an ordinary account on the host, a service on its loopback, and for
+some replicas a neighbour on the network."""
 
 
 def played(technique: Technique) -> tuple[Fact[bool], ...]:

@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Neighbour(Enum):
+    """What a drill places beside a replica, on a network that it makes for the two of them."""
+
+    NONE = ""
+    METADATA = "a cloud's metadata service that answers containers"
+    METADATA_ONE_HOP = "a cloud's metadata service whose answers end at the node"
+    READ_PROXY = "a read-only proxy of the Docker API"
+    CLOSED_PROXY = "a proxy of the Docker API that refuses inspect and archive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +76,7 @@ class Replica:
         namespaces: Of ``pid``, ``net``, ``ipc``, ``uts``, ``cgroup``, ``user``: those shared with the host.
         own_namespaces: Those that are asked to be private although the engine's default may differ.
         network: ``none`` or ``bridge`` where the network is not the host's.
+        neighbour: What it finds on a further network; it has one only beside a network namespace of its own.
         binds: Mounts.
         nodes: Device nodes.
         device_rules: Device cgroup rules beyond the default.
@@ -93,6 +105,7 @@ class Replica:
     namespaces: frozenset[str] = frozenset()
     own_namespaces: frozenset[str] = frozenset()
     network: str = "none"
+    neighbour: Neighbour = Neighbour.NONE
     binds: tuple[Bind, ...] = ()
     nodes: tuple[Node, ...] = ()
     device_rules: tuple[str, ...] = ()

@@ -27,6 +27,7 @@ def settings(replica: Replica, words: Words) -> list[str]:
         "shared": _joined(sorted(replica.namespaces), words),
         "own": _joined(sorted(replica.own_namespaces), words),
         "network": "" if "net" in replica.namespaces else one_line(replica.network),
+        "neighbour": replica.neighbour.value,
         "rule": _joined(replica.device_rules, words),
         "user_map": _joined((":".join(map(str, each)) for each in replica.user_map), words),
     }

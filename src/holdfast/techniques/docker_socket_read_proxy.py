@@ -15,8 +15,9 @@ How it looks: a container connects to the proxy's port, usually 2375; the engine
 
 from holdfast.model.change import Change
 from holdfast.model.logic import is_, one_of
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way
 from holdfast.model.truth import NO, UNKNOWN, YES
+from holdfast.model.ways import step
 from holdfast.model.words import event, network, reach
 
 _OPEN: Situation = {network.DOCKER_READ_PROXY: True}
@@ -35,6 +36,30 @@ TECHNIQUE = Technique(
     seen_as=is_(event.IN_CONTAINER, True) & is_(event.SYSCALL, "connect") & one_of(event.PORT, 2375, 2376),
     seen_sample={event.IN_CONTAINER: True, event.SYSCALL: "connect", event.PORT: 2375, event.ADDRESS: "172.18.0.2"},
     drill_class=DrillClass.D3,
+    drill=(
+        Way(
+            "copy a canary out of another container",
+            (
+                step("connect_tcp", address="{proxy}", port="2375"),
+                step(
+                    "http",
+                    slot="0",
+                    method="GET",
+                    path="/containers/{other}/archive?path=/.holdfast/canary",
+                    body="",
+                ),
+            ),
+            ProvedBy.READ,
+        ),
+        Way(
+            "read a canary in the command line of another container",
+            (
+                step("connect_tcp", address="{proxy}", port="2375"),
+                step("http", slot="0", method="GET", path="/containers/{other}/json", body=""),
+            ),
+            ProvedBy.READ,
+        ),
+    ),
     examples=(
         Example("the proxy passes every GET", _OPEN, YES),
         Example("no such proxy is reached", {network.DOCKER_READ_PROXY: False}, NO),

@@ -16,8 +16,9 @@ How it looks: a container connects to 169.254.169.254, or to fd00:ec2::254.
 
 from holdfast.model.change import Change
 from holdfast.model.logic import is_, one_of
-from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique
+from holdfast.model.technique import DrillClass, Evidence, Example, ProvedBy, Situation, Technique, Way
 from holdfast.model.truth import NO, UNKNOWN, YES
+from holdfast.model.ways import step
 from holdfast.model.words import event, network, reach
 
 _OPEN: Situation = {network.METADATA: True}
@@ -44,6 +45,24 @@ TECHNIQUE = Technique(
         event.PORT: 80,
     },
     drill_class=DrillClass.D3,
+    drill=(
+        Way(
+            "begin a session and fetch canary credentials",
+            (
+                step("connect_tcp", address="169.254.169.254", port="80"),
+                step("metadata", slot="0", path="{role}"),
+            ),
+            ProvedBy.READ,
+        ),
+        Way(
+            "fetch canary credentials without a session",
+            (
+                step("connect_tcp", address="169.254.169.254", port="80"),
+                step("http", slot="0", method="GET", path="{role}", body=""),
+            ),
+            ProvedBy.READ,
+        ),
+    ),
     examples=(
         Example("the metadata service hands out credentials", _OPEN, YES),
         Example("the address is refused", {network.METADATA: False}, NO),

@@ -120,8 +120,8 @@ static int send_all(int fd, const char *bytes, size_t length)
 }
 
 /* One request and its answer; what is longer than the reply's body is read and dropped. */
-static int request(int fd, const char *method, const char *path, const char *body, long body_length,
-                   struct reply *reply, long ms)
+static int request_with(int fd, const char *header, const char *method, const char *path, const char *body,
+                        long body_length, struct reply *reply, long ms)
 {
     char first[2048];
     struct stream from = {.fd = fd, .until = now_ms() + ms};
@@ -130,7 +130,7 @@ static int request(int fd, const char *method, const char *path, const char *bod
     memset(reply, 0, sizeof *reply);
     int size = snprintf(first, sizeof first,
                         "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive\r\nContent-Type: application/json\r\n"
-                        "Content-Length: %ld\r\n\r\n", method, path, body_length);
+                        "%sContent-Length: %ld\r\n\r\n", method, path, header, body_length);
     reply->torn = 1;
     if (size >= (int)sizeof first) return (int)refuse(ENAMETOOLONG);
     if (send_all(fd, first, (size_t)size) < 0 || send_all(fd, body, (size_t)body_length) < 0) return -1;
@@ -156,6 +156,12 @@ torn:
     return -1;
 }
 
+static int request(int fd, const char *method, const char *path, const char *body, long body_length,
+                   struct reply *reply, long ms)
+{
+    return request_with(fd, "", method, path, body, body_length, reply, ms);
+}
+
 static int is_path(const char *path)
 {
     for (const char *c = path; *c; c++)
@@ -171,6 +177,15 @@ static int is_a_question(const char *method, const char *path)
                                            strstr(path, "/selfsubject"));
 }
 
+static long told(const struct reply *reply)
+{
+    said("%s\n", reply->line);
+    long length = reply->length < MOST_BYTES - out_length ? reply->length : MOST_BYTES - out_length;
+    memcpy(out + out_length, reply->body, (size_t)length);
+    out_length += length;
+    return reply->status;
+}
+
 long do_http(const struct step *s)
 {
     static struct reply reply;
@@ -179,13 +194,31 @@ long do_http(const struct step *s)
     struct slot *slot = &attempt->slots[number(s, 0)];
     int result = request(slot->fd, text(s, 1), text(s, 2), text(s, 3), text_length(s, 3), &reply, 8000);
     slot->torn |= reply.torn;
+    return result < 0 ? -1 : told(&reply);
+}
+
+/* A cloud's metadata service, asked as IMDSv2 wants it: only for a role of the drill's own, which no cloud has. */
+long do_metadata(const struct step *s)
+{
+    static const char below[] = "/latest/meta-data/";
+    static struct reply reply;
+    char header[256];
+    struct slot *slot = &attempt->slots[number(s, 0)];
+    const char *path = text(s, 1), *last = strrchr(path, '/');
+    if (!is_path(path)) return refuse(EINVAL);
+    if (strncmp(path, below, sizeof below - 1) || strncmp(last, "/holdfast-", 10)) return refuse(EACCES);
+    int result = request_with(slot->fd, "X-aws-ec2-metadata-token-ttl-seconds: 60\r\n", "PUT", "/latest/api/token", "",
+                              0, &reply, 2000);
+    slot->torn |= reply.torn;
     if (result < 0) return -1;
-    said("%s\n", reply.line);
-    long room = MOST_BYTES - out_length;
-    if (reply.length > room) reply.length = room;
-    memcpy(out + out_length, reply.body, (size_t)reply.length);
-    out_length += reply.length;
-    return reply.status;
+    if (reply.status != 200) return told(&reply);
+    if (!reply.length || reply.length > 128) return refuse(EPROTO);
+    for (const char *c = reply.body; c < reply.body + reply.length; c++)
+        if (*c <= ' ' || *c >= 0x7f) return refuse(EPROTO);
+    snprintf(header, sizeof header, "X-aws-ec2-metadata-token: %s\r\n", reply.body);
+    result = request_with(slot->fd, header, "GET", path, "", 0, &reply, 2000);
+    slot->torn |= reply.torn;
+    return result < 0 ? -1 : told(&reply);
 }
 
 static long refused(const struct reply *reply)

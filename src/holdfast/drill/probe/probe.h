@@ -186,6 +186,7 @@ long do_send(const struct step *s), do_receive(const struct step *s), do_socket(
 long do_peer(const struct step *s), do_delete_absent_route(const struct step *s);
 /* http.c and grpc.c */
 long do_engine_start(const struct step *s), do_http(const struct step *s), do_grpc(const struct step *s);
+long do_metadata(const struct step *s);
 /* kernel.c */
 long do_finit_module(const struct step *s), do_bpf_load(const struct step *s), do_perf_event(const struct step *s);
 long do_keyctl_describe(const struct step *s), do_io_uring_setup(const struct step *s);
