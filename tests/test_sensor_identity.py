@@ -149,6 +149,56 @@ def test_a_program_that_was_written_since_the_container_was_made_is_told_from_th
         }
 
 
+_SLEEP = "/bin/busybox {}"
+_COPY = "/bin/busybox cp /bin/busybox"
+_OVERLAY = (
+    f"/bin/busybox mkdir -p /o/l /o/u /bin2; {_COPY} /o/l/busybox; /bin/busybox mount -t tmpfs t /o/u; "
+    "/bin/busybox mkdir /o/u/u /o/u/w; "
+    "/bin/busybox mount -t overlay -o lowerdir=/o/l,upperdir=/o/u/u,workdir=/o/u/w o /bin; "
+)
+"""An overlay of its own over /bin, whose options name an upper directory that the host does not have."""
+_POWERS = ("--cap-add=SYS_ADMIN", "--cap-add=SYS_CHROOT", "--security-opt=seccomp=unconfined")
+
+
+@pytest.mark.parametrize(
+    ("script", "options", "origin"),
+    [
+        pytest.param(_SLEEP, (), "image", id="image"),
+        pytest.param(f"/bin/busybox chmod 711 /bin/busybox; {_SLEEP}", (), "upper", id="chmod"),
+        pytest.param(f"{_COPY} /b2; /bin/busybox mv /b2 /bin/busybox; {_SLEEP}", (), "upper", id="replaced"),
+        pytest.param(f"{_COPY} /tmp/sleep; /tmp/{{}}", (), "upper", id="written"),
+        pytest.param(f"{_COPY} /tmp/sleep; /tmp/{{}}", ("--tmpfs=/tmp:exec",), "mount", id="tmpfs"),
+        pytest.param(_SLEEP, ("-v/bin/busybox:/bin/busybox:ro",), "mount", id="bind"),
+        pytest.param(
+            f"/bin/busybox mkdir /q; {_COPY} /q/busybox; /bin/busybox mount --bind /q /bin; {_SLEEP}",
+            _POWERS, "upper", id="own-bind",
+        ),
+        pytest.param(
+            f"/bin/busybox mkdir -p /q/bin; {_COPY} /q/bin/busybox; exec /bin/busybox chroot /q {_SLEEP}",
+            _POWERS, "", id="chroot",
+        ),
+        pytest.param(f"{_OVERLAY}{_SLEEP}", _POWERS, "", id="own-overlay"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("late", [False, True], ids=["running", "ended"])
+def test_only_what_the_image_holds_is_the_images(
+    script: str, options: tuple[str, ...], origin: str, late: bool
+) -> None:
+    seconds = "0.051" if late else "1.352"
+    script = script.replace("{}", f"sleep {seconds}")
+    with container("--network=none", *options, name="origin") as identity, Watch() as watch:
+        with subprocess.Popen(["docker", "exec", identity, "/bin/sh", "-c", f"{script}; true"]) as running:
+            if late:
+                running.wait(20)
+            event = watch.until(lambda one: str(one.arguments["line"]).endswith(f" {seconds}") and not _shell(one))
+            found = watch.sensor.layers.origin(event.process)
+        assert found == origin or (late and origin != "image" and not found), (found, event.process.executable)
+
+
+def _shell(event: Event) -> bool:
+    return event.process.container is None or "-c" in event.process.arguments
+
+
 def hierarchies() -> list[Path]:
     if (GROUPS / "cgroup.procs").exists():
         return [GROUPS]

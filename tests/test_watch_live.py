@@ -165,6 +165,24 @@ def test_audit_only_says_it(tmp_path) -> None:
     assert {one.fields["policy.would"] for one in told} == {"would have been killed"}
 
 
+def test_an_exception_for_a_program_of_the_image_is_none_for_what_was_put_in_its_place(tmp_path) -> None:
+    tmp_path.chmod(0o700)
+    (tmp_path / "policy.yaml").write_text(
+        "version: 1\nrules:\n  - containers: containers\n    techniques: [proc-remount]\n    action: alert\n"
+        "    except:\n      - {executable: /bin/busybox}\n", encoding="ascii"
+    )  # fmt: skip
+    written = "/bin/busybox cp /bin/busybox /tmp/b; /bin/busybox mv /tmp/b /bin/busybox; "
+    with watching(tmp_path, "--policy", "policy.yaml", "--record", "events") as watch:
+        attempted("a")
+        attempted("b", script=written + ATTEMPT)
+        wait_for(lambda: any(one.rule == "proc-remount" for one in watch.alerts("-b")))
+        assert watch.stop() == 0
+    done = holdfast("watch", "--replay", "events", "--policy", "policy.yaml", "--format", "json", "-q", folder=tmp_path)
+    again = [alert_json.read(one) for one in done.out.encode().splitlines()]
+    for told in (watch.alerts(), again):
+        assert {one.container["name"][-1] for one in told if one.rule == "proc-remount"} == {"b"}
+
+
 def test_after_kill_9_nothing_that_was_accepted_is_lost_and_the_numbers_go_on(tmp_path) -> None:
     tmp_path.chmod(0o700)
     with watching(tmp_path, "--spool", "alerts.db") as watch:

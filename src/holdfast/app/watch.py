@@ -117,7 +117,7 @@ def watch(wanted: Wanted, told: Told, say: Say = lambda _: None) -> int:
         verdicts = Verdicts(
             Judge(catalogue, here, ruleset), here, policy, responder=Responder(policy.per_minute),
             people=lambda: list(sensor.processes.alive.values()), complete=Names(registry).complete,
-            marked=denying.marked, later=denying.later,
+            marked=denying.marked, later=denying.later, settle=sensor.layers.settle,
         )  # fmt: skip
         recorder = _recorder(wanted, sensor, here, ruleset, say)
         if recorder is not None:

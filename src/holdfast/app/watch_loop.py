@@ -80,6 +80,8 @@ class Loop:
             self._learn()
             found += self.verdicts.alerts(event)
             if self.recorder is not None:
+                if event.name == "execve" and event.contained:  # a replay cannot look any more
+                    self.sensor.layers.settle(event.process)
                 self.recorder.write(event, self.sensor.around.shared)
             if found and (len(found) >= MOST or time.monotonic_ns() - since > SOON_NS):
                 self._pass_on(found)

@@ -66,6 +66,7 @@ class Verdicts:
         complete: Callable[[Event], bool] = lambda _: False,
         marked: Callable[[Event, Sequence[Alert]], list[Alert]] = lambda _, alerts: list(alerts),
         later: Callable[[str], str] = lambda _: "",
+        settle: Callable[[Process], object] = lambda _: None,
     ) -> None:
         """Take the parts.
 
@@ -78,6 +79,7 @@ class Verdicts:
             complete: Fills in what is known of an event's container; tells whether something was new.
             marked: Marks the alerts of what the kernel denied by our wish.
             later: Says for a technique that a later step of it is denied; empty where it is not.
+            settle: Finds out where a process's program lies, which the policy may ask.
         """
         self.policy = policy
         self.counts = Counts()
@@ -89,6 +91,7 @@ class Verdicts:
         self._complete = complete
         self._marked = marked
         self._later = later
+        self._settle = settle
         self._told_spent = -_QUIET_NS
         self._told_failure = -_QUIET_NS
 
@@ -135,6 +138,8 @@ class Verdicts:
     def _decided(self, event: Event, alerts: Sequence[Alert]) -> list[Alert]:
         done: dict[tuple[Action, bool], Response] = {}
         found: list[Alert] = []
+        if self.policy.name:
+            self._settle(event.process)
         for alert in alerts:
             if alert.origin is Origin.SENSOR:
                 found.append(alert)

@@ -25,8 +25,9 @@ class Executable:
         inode: Inode number.
         changed_ns: ctime, nanoseconds since 1970.
         modified_ns: mtime, nanoseconds since 1970.
-        origin: ``image`` (a lower layer), ``upper`` (written since the container was made), ``host``, ``memfd``, or
-            empty where it is not known.
+        origin: ``image`` (a lower layer), ``upper`` (written since the container was made), ``mount`` (a volume, a bind
+            mount, a tmpfs of a container), ``host`` (of a process that is in no container), ``memfd``, or empty where
+            it is not known.
     """
 
     path: str = ""

@@ -140,7 +140,7 @@ class Mount:
 
 def mounts_of(text: str) -> Iterator[Mount]:
     """Iterate over the mounts of a mountinfo text; lines that are none are left out."""
-    for line in text.splitlines():
+    for line in text.split("\n"):  # not splitlines: a name may hold the other signs that end a line there
         fields = line.split(" ")
         if len(fields) > 9 and "-" in fields[6:]:
             dash = fields.index("-", 6)

@@ -118,10 +118,8 @@ class Answers:
 
     def _origin(self, wanted: str) -> Ask:
         def ask(event: Event) -> bool | None:
-            executable = event.process.executable
-            if not executable.origin:
-                executable.origin = self._layers.origin(event.process)
-            return executable.origin == wanted if executable.origin else None
+            origin = self._layers.settle(event.process).origin
+            return origin == wanted if origin else None
 
         return ask
 

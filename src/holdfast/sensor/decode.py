@@ -242,7 +242,7 @@ class Decoder:
         origin = ""
         if file.loose and file.path.lstrip("/").startswith(_MEMFD):
             origin = "memfd"
-        elif not who.flags & SEPARATE:
+        elif not who.flags & (SEPARATE | CONTAINED):
             origin = "host"
         terminal = values[places["terminal"]]
         process = {

@@ -108,8 +108,8 @@ class Exemption:
 
     Attributes:
         executable: Glob over the program's path; empty for any.
-        in_image: The program must lie in the image or on the host: not written since the container was made, and no
-            memfd. Where the sensor cannot tell it does not fit.
+        in_image: The program must lie in the image, or be run by a process of the host: not written since the
+            container was made, on no mount of its own, and no memfd. Where the sensor cannot tell it does not fit.
         path: The object lies there or below; empty for any. An object whose path the kernel did not resolve never does.
         user: Id in the initial user namespace; None for any.
         action: What is done instead.

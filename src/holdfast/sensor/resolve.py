@@ -192,7 +192,7 @@ def read(mountinfo: str) -> dict[int, Mounted]:
         mountinfo: Text of ``/proc/PID/mountinfo``.
     """
     found: dict[int, Mounted] = {}
-    for line in mountinfo.splitlines():
+    for line in mountinfo.split("\n"):  # not splitlines: a name may hold the other signs that end a line there
         words = line.split(" ")
         major, _, minor = words[2].partition(":") if len(words) > 6 else ("", "", "")
         if not (words[0].isdecimal() and major.isdecimal() and minor.isdecimal() and "-" in words):

@@ -18,6 +18,7 @@ from holdfast.sensor import bpf_file, interests, layout, pushing, snapshot
 from holdfast.sensor.containers import Containers
 from holdfast.sensor.decode import CONTAINED, Call, Decoder, Exec, Fork, Group, Head, Told, Who
 from holdfast.sensor.interests import BULK, CRITICAL, LIFE, Interest
+from holdfast.sensor.layers import Layers
 from holdfast.sensor.loader import Loaded, per_processor, processors
 from holdfast.sensor.objects import Objects
 from holdfast.sensor.processes import Life, Processes
@@ -43,6 +44,7 @@ class Sensor:
         gaps: Records that the kernel could not hand over, by ring.
         told: Records that were read, by ring.
         objects: What they act on, and where that lies on the host.
+        layers: Where containers' programs lie.
     """
 
     def __init__(self, wanted: Mapping[str, Interest], more: Mapping[Fact[Any], Answer] | None = None) -> None:
@@ -94,6 +96,7 @@ class Sensor:
         self.around = Surroundings(self.namespaces, self.processes.alive.get, _device("/proc"))
         self._answers: dict[Fact[Any], Answer] = {**answers(self.around), **more}
         self.objects = Objects(self.namespaces["mnt"])
+        self.layers = Layers()
         self.want(wanted)
         for name in _TRACED:
             programs[name].attach()
