@@ -18,6 +18,7 @@ from typing import IO
 
 from holdfast.rules.ruleset import Ruleset, load
 from holdfast.sensor import coverage, pushing
+from holdfast.sensor.interests import BULK, Interest, Want
 from holdfast.sensor.watching import Sensor
 from holdfast.techniques import load as techniques
 
@@ -25,6 +26,7 @@ STABLE = Path(__file__).parent.parent.parent / "shared" / "data" / "falco" / "fa
 FALCO_NS = 723
 """CPU time that Falco 0.44.1 with its 25 stable rules adds to an open and close on such a machine."""
 PAIRS = 7
+_PR_GET_DUMPABLE = 3
 
 
 @contextmanager
@@ -82,6 +84,33 @@ def cost(words: list[str], *, rules: bool) -> tuple[float, float, float]:
                 pairs.append((without, float(subprocess.check_output([calls, *words]))))
     added = statistics.median(after - before for before, after in pairs)
     return statistics.median(one for one, _ in pairs), added, statistics.median(b / a for a, b in pairs)
+
+
+def flood(calls_each: int = 4_000_000) -> tuple[float, int, int, int]:
+    """Offer records of the lowest importance from two processes as fast as they can.
+
+    Returns:
+        Records offered in a second, records offered, read, and said to be lost.
+    """
+    wish = Interest(host_write=Want.ALL, host_ring=BULK, argument="op", values=frozenset({_PR_GET_DUMPABLE}))
+    stop = threading.Event()
+    with program() as calls, Sensor({"prctl": wish}) as sensor:
+
+        def read() -> None:
+            while not stop.is_set() or sensor.waiting():
+                for _ in sensor.events(50):
+                    pass
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        began = time.monotonic()
+        both = [subprocess.Popen([calls, str(calls_each), "-", "ask"], stdout=subprocess.DEVNULL) for _ in range(2)]
+        for one in both:
+            one.wait()
+        seconds = time.monotonic() - began
+        stop.set()
+        reader.join()
+        return 2 * calls_each / seconds, 2 * calls_each, sensor.told[BULK], sensor.gaps[BULK]
 
 
 def own(holdfast: str, seconds: float = 30) -> tuple[float, float]:

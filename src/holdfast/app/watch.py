@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -15,7 +15,7 @@ from typing import Any
 from holdfast.app import watch_keeping, watch_policy, watch_rules
 from holdfast.app.watch_denying import Denying
 from holdfast.app.watch_health import Health
-from holdfast.app.watch_loop import Loop, Names
+from holdfast.app.watch_loop import WAITS_S, WAITS_TO_ACT_S, Loop, Names
 from holdfast.app.watch_telling import Telling
 from holdfast.app.watch_verdicts import Verdicts
 from holdfast.model.alert import Alert
@@ -31,6 +31,8 @@ from holdfast.sensor.watching import Sensor
 from holdfast.techniques import load as techniques
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
+_NICE = -10
+"""nice(2) of the sensor; it takes little of a processor, but what it takes it needs at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ def watch(wanted: Wanted, told: Told, say: Say = lambda _: None) -> int:
         stack.callback(denying.close)
         if wanted.pin:
             denying.pin()
+        _first_in_line()
         if not wanted.keep_capabilities:
             # Before any thread starts: capabilities belong to threads.
             privileges.drop(privileges.needed(responds=policy.acts))
@@ -116,7 +119,7 @@ def watch(wanted: Wanted, told: Told, say: Say = lambda _: None) -> int:
         sensor.containers.wanted = registry.wanted
         verdicts = Verdicts(
             Judge(catalogue, here, ruleset), here, policy, responder=Responder(policy.per_minute),
-            people=lambda: list(sensor.processes.alive.values()), complete=Names(registry).complete,
+            people=lambda: list(sensor.processes.alive.values()), complete=Names(registry, WAITS_TO_ACT_S if policy.acts else WAITS_S).complete,
             marked=denying.marked, later=denying.later, settle=sensor.layers.settle,
         )  # fmt: skip
         recorder = _recorder(wanted, sensor, here, ruleset, say)
@@ -159,6 +162,13 @@ def node() -> Node:
     """Return who watches: this host, in this run of its kernel."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip().replace("-", "")
     return Node(os.uname().nodename, boot[:8])
+
+
+def _first_in_line() -> None:
+    """Let what floods the machine wait for the sensor, and not the other way round, unless somebody chose otherwise."""
+    with suppress(OSError):
+        if os.getpriority(os.PRIO_PROCESS, 0) == 0:
+            os.setpriority(os.PRIO_PROCESS, 0, _NICE)
 
 
 @dataclass(slots=True)

@@ -53,6 +53,7 @@ class Verdicts:
         policy: What is done; may be replaced between two events.
         counts: What was counted.
         incidents: What is going on.
+        dull: No technique is about the event that was judged last, whatever rules and policy say of it.
     """
 
     def __init__(  # noqa: PLR0913 - each is a part of its own
@@ -92,14 +93,17 @@ class Verdicts:
         self._marked = marked
         self._later = later
         self._settle = settle
+        self.dull = False
         self._told_spent = -_QUIET_NS
         self._told_failure = -_QUIET_NS
 
     def alerts(self, event: Event) -> list[Alert]:
         """Return what an event is worth, after the response to it was carried out."""
         before = time.perf_counter_ns()
+        self.dull = False
         try:
             found = list(self._judge.judge(event))
+            self.dull = not any(alert.origin is Origin.TECHNIQUE for alert in found)
             if found and self._complete(event):
                 event.known.clear()
                 found = list(self._judge.judge(event))

@@ -16,13 +16,14 @@ from holdfast.sensor.layout import Layout, Record
 
 FILE, OWN_ROOT, OUTSIDE, CUT, LOOSE, UNLINKED, SOCKET, WRITE = 1, 2, 4, 8, 16, 32, 64, 128
 PEER, LISTENS = 1024, 2048
-CONTAINED, SEPARATE, RUNTIME = 1, 2, 4
+CONTAINED, SEPARATE, RUNTIME, FLOODS, UNTOLD = 1, 2, 4, 8, 16
 CALL, FORK, EXEC, ENDED, CGROUP = 1, 2, 3, 4, 5
 _AT_FDCWD = -100
 _KINDS = {0o010000: "fifo", 0o020000: "char", 0o040000: "directory", 0o060000: "block", 0o100000: "regular",
           0o120000: "symlink", 0o140000: "socket"}  # fmt: skip
 _TYPES = {1: "SOCK_STREAM", 2: "SOCK_DGRAM", 3: "SOCK_RAW", 4: "SOCK_RDM", 5: "SOCK_SEQPACKET", 10: "SOCK_PACKET"}
 _NO_ONE = 0xFFFFFFFF
+_NO_COOKIE = bytes(8)
 _TMPFS, _MEMFD = 0x01021994, "memfd:"
 
 
@@ -34,7 +35,8 @@ class Who(NamedTuple):
         start_ns: Its start, CLOCK_BOOTTIME.
         thread: Thread id in the initial pid namespace.
         parent: Process id of its parent now.
-        flags: ``CONTAINED``, ``SEPARATE``, ``RUNTIME`` and a bit for each namespace that is not the host's.
+        flags: ``CONTAINED``, ``SEPARATE``, ``RUNTIME``, ``FLOODS``, ``UNTOLD``, and a bit for each namespace that is
+            not the host's.
         values: What the process table takes: credentials, namespaces, name.
         program: Device and inode of the program it runs.
     """
@@ -74,6 +76,8 @@ class Call:
     write: bool | None
     inside: tuple[str, str, int] | None
     """For a file on another mount than the root: the path above and below its mount's root, and the device."""
+    cookie: int = 0
+    """Names an open so that it can be called dull; 0 where it cannot."""
 
 
 @dataclass(slots=True)
@@ -131,6 +135,24 @@ class Decoder:
         self._subject = {kind: record.places.get("subject.start_ns", -1) for kind, record in layout.records.items()}
         self._object = {CALL: places["object.inode"], EXEC: layout.records[EXEC].places["object.inode"]}
         self._head = layout.head
+        self._cookie = layout.records[CALL].offsets["cookie"]
+        self._head_kind = layout.head.offsets["kind"]
+
+    @staticmethod
+    def at_ns(record: memoryview) -> int:
+        """Return when a record was made, CLOCK_BOOTTIME; 0 where it is too short to say."""
+        return int.from_bytes(record[:8], "little") if len(record) >= 8 else 0
+
+    def cookie(self, record: memoryview) -> bytes:
+        """Return the cookie of a call that returned, as ``Call.cookie`` has it; empty where there is none."""
+        if len(record) < self._cookie + 8 or record[self._head_kind] != CALL:
+            return b""
+        found = bytes(record[self._cookie : self._cookie + 8])
+        return b"" if found == _NO_COOKIE else found
+
+    def head(self, record: memoryview) -> Head:
+        """Return what a record begins with."""
+        return Head(*self._head.parser.unpack_from(record))
 
     def decode(self, record: memoryview) -> Told:
         """Decode one record.
@@ -226,7 +248,8 @@ class Decoder:
         elif shape.file != NOTHING:
             descriptor = _signed(given[shape.file])
         who = self._who(values, self._subject[CALL])
-        return Call(head, who, name, result, arguments, file, socket, descriptor, write, seen.inside())
+        cookie = values[places["cookie"]]
+        return Call(head, who, name, result, arguments, file, socket, descriptor, write, seen.inside(), cookie)
 
     def _exec(self, head: Head, known: Record, values: tuple[Any, ...], text: bytes) -> Exec:
         places = known.places

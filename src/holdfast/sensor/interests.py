@@ -10,7 +10,7 @@ from enum import IntFlag
 from holdfast.sensor.calls import NOTHING, SHAPES, places
 
 CRITICAL, LIFE, BULK = 0, 1, 2
-_FORM = struct.Struct("<19Bx")
+_FORM = struct.Struct("<20B")
 _VALUE = struct.Struct("<QII")
 
 
@@ -44,6 +44,10 @@ FOR_A_CONTAINER = frozenset((
 
 MOVES = frozenset(("rename", "renameat", "renameat2", "mount", "umount2", "move_mount", "pivot_root"))
 """Calls after which a file may have another path; the kernel's program then forgets what it knew of paths."""
+
+
+TWICE = frozenset(("clone", "clone3"))
+"""Calls that return in the parent and in the child."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,7 @@ def entries(wanted: Mapping[str, Interest]) -> Iterator[tuple[bytes, bytes]]:
         value = _FORM.pack(
             interest.host_read, interest.host_write, interest.contained_read, interest.contained_write,
             interest.host_ring, interest.contained_ring, argument, shape.file, shape.mode, *strings, shape.base,
-            shape.data, shape.length, shape.peer, name in FOR_A_CONTAINER, name in MOVES,
+            shape.data, shape.length, shape.peer, name in FOR_A_CONTAINER, name in MOVES, name in TWICE,
         )  # fmt: skip
         for place in places(name):
             yield struct.pack("<I", place), value

@@ -76,6 +76,8 @@ class Judge:
                 yield self._rule(event, rule)
         if name == "gap":
             yield self._gap(event)
+        elif name == "flood":
+            yield self._flood(event)
         elif name in coverage.BLIND and event.contained and (event.result or 0) >= 0:
             yield self._blind(event)
 
@@ -118,6 +120,15 @@ class Judge:
             output=f"{missing} records of the ring {ring} were lost",
             priority=Priority.CRITICAL if ring == "critical" else Priority.WARNING,
             fields={"missing": missing, "ring": ring},
+        )  # fmt: skip
+
+    def _flood(self, event: Event) -> Alert:
+        call = event.arguments["call"]
+        return self._alert(
+            event, Origin.SENSOR, "flood", title="A container floods the sensor",
+            output=f"{event.process.name} calls {call} faster than it can be looked at; what more it does with it may "
+            "go unseen for the rest of this second",
+            priority=Priority.WARNING, fields={"call": call}, tags=("container", "sensor"),
         )  # fmt: skip
 
     def _blind(self, event: Event) -> Alert:

@@ -21,11 +21,13 @@ class Record:
         size: Bytes.
         parser: Unpacks all members at once.
         places: Index in what ``parser`` returns, by member; the first element of an array of numbers.
+        offsets: Bytes before a member, by member.
     """
 
     size: int
     parser: struct.Struct
     places: Mapping[str, int]
+    offsets: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +65,16 @@ def record(types: Types, name: str) -> Record:
     Raises:
         NotUnderstood: It is missing, or a member is of a size that is no machine number.
     """
-    size, at, form, places, index = types.size(name), 0, "<", {}, 0
+    size, at, form, places, offsets, index = types.size(name), 0, "<", {}, {}, 0
     for leaf in types.leaves(name):
         if leaf.offset < at or leaf.size not in _CODES:
             raise NotUnderstood(f"Struct {name} of the BPF object cannot be laid out", leaf.name)
         form += f"{leaf.offset - at}x" if leaf.offset > at else ""
-        places[leaf.name] = index
+        places[leaf.name], offsets[leaf.name] = index, leaf.offset
         code = _CODES[leaf.size]
         bytes_ = leaf.text or (leaf.size == 1 and leaf.count > 1)
         form += f"{leaf.count}s" if bytes_ else (code.lower() if leaf.signed else code) * leaf.count
         index += 1 if bytes_ else leaf.count
         at = leaf.offset + leaf.size * leaf.count
     form += f"{size - at}x" if size > at else ""
-    return Record(size, struct.Struct(form), places)
+    return Record(size, struct.Struct(form), places, offsets)

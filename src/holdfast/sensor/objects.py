@@ -16,6 +16,7 @@ from holdfast.sensor.resolve import Found
 
 Inside = tuple[str, str, int]
 _MOUNTS_EVERY_NS = 1_000_000_000
+_VOID_EVERY_NS = 10_000_000_000
 _MOVES = frozenset(("unlink", "unlinkat", "rmdir", "rename", "renameat", "renameat2"))
 """Calls after which the path names something else, or nothing."""
 _MOUNTS = frozenset(("mount", "umount2", "move_mount"))
@@ -50,6 +51,8 @@ class Objects:
         self._host = host_mount_namespace
         self._mounts: dict[int, tuple[tuple[str, str], ...]] = {}
         self._mounts_at = 0
+        self._void_at = 0
+        self._read = ""
         self._resolver = resolve.Resolver()
         self._nodes: dict[tuple[int, str], tuple[str, int]] = {}
 
@@ -57,16 +60,23 @@ class Objects:
         """Read the host's mounts again, at most once a second.
 
         Returns:
-            Whether a second is over.
+            Whether what was said of paths may be out of date: the mounts are others, or it was said long ago.
         """
         now = time.monotonic_ns()
         if now - self._mounts_at < _MOUNTS_EVERY_NS:
             return False
         self._mounts_at = now
+        late = now - self._void_at >= _VOID_EVERY_NS
+        if late:
+            self._void_at = now
         try:
-            lines = resolve.read(Path("/proc/1/mountinfo").read_text("utf-8", "surrogateescape"))
+            text = Path("/proc/1/mountinfo").read_text("utf-8", "surrogateescape")
         except OSError:
             return True
+        if text == self._read:
+            return late
+        self._read = text
+        lines = resolve.read(text)
         self._mounts = host_mounts.table(lines.values())
         self.shared = frozenset(one.peers for one in lines.values() if one.peers)
         return True

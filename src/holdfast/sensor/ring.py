@@ -55,10 +55,12 @@ class Ring:
             (length,) = _LENGTH.unpack_from(data, place)
             if length & _BUSY:
                 return
-            if not length & _DISCARDED:
-                yield data[place + _HEADER : place + _HEADER + length]
             at += (_HEADER + (length & ~_DISCARDED) + 7) & ~7
-            _POSITION.pack_into(self._consumer, 0, at)
+            try:
+                if not length & _DISCARDED:
+                    yield data[place + _HEADER : place + _HEADER + length]
+            finally:  # also where nobody asks for another
+                _POSITION.pack_into(self._consumer, 0, at)
 
     def waiting(self) -> int:
         """Return how many bytes wait."""

@@ -16,7 +16,7 @@ from holdfast.model.event import Answer, Event, Process
 from holdfast.model.facts import Fact
 from holdfast.sensor import bpf_file, interests, layout, pushing, snapshot
 from holdfast.sensor.containers import Containers
-from holdfast.sensor.decode import CONTAINED, Call, Decoder, Exec, Fork, Group, Head, Told, Who
+from holdfast.sensor.decode import CONTAINED, FLOODS, UNTOLD, Call, Decoder, Exec, Fork, Group, Head, Told, Who
 from holdfast.sensor.interests import BULK, CRITICAL, LIFE, Interest
 from holdfast.sensor.layers import Layers
 from holdfast.sensor.loader import Loaded, per_processor, processors
@@ -30,6 +30,10 @@ _TRACED = ("call_returned", "forked", "executed", "ended", "group_made", "group_
 _HOST = struct.Struct("<8IQII")  # struct host_ids
 _COUNTERS = struct.Struct("<8Q")  # struct counters
 _WAIT_MS = 200
+_MANY, _ALL = 4096, 1 << 30
+_DULLED = 65536
+_DISKS = frozenset((0xEF53, 0x58465342, 0x9123683E, 0x794C7630, 0x01021994, 0xF2F52010, 0x2FC12FC1, 0x6969))
+"""ext, XFS, Btrfs, overlay, tmpfs, F2FS, ZFS, NFS: what a file is there does not depend on who asks."""
 _GAPS_EVERY_NS = 1_000_000_000
 _KINDS: tuple[str, ...] = ("mnt", "pid", "user", "net", "ipc", "uts", "cgroup")
 
@@ -72,6 +76,9 @@ class Sensor:
         programs = self._loaded.programs
         self._rings = [self._ring(name) for name in _RINGS]
         self._counting = self._loaded.table("counting")
+        self._dull = self._loaded.table("dull")
+        self._cookie = 0
+        self._dulled: set[bytes] = set()
         self._lost = [0, 0, 0]
         self._next: dict[tuple[int, int], int] = {}
         self.gaps = [0, 0, 0]
@@ -133,34 +140,74 @@ class Sensor:
         if self.objects.refresh():
             self._forget_paths()
         self.around.shared = self.objects.shared
-        life = self._rings[LIFE]
-        yield from self._read(LIFE, life.read(), now)
         for ring in (CRITICAL, BULK):
             for record in self._rings[ring].read():
-                # A process is told before what it does; nobody acts whose start still waits in the other ring.
-                if life.waiting():
-                    yield from self._read(LIFE, life.read(), now)
-                yield from self._read(ring, (record,), now)
+                # A process is told before what it does; what began later can wait.
+                if self._rings[LIFE].waiting():
+                    yield from self._lives(self._decoder.at_ns(record), now)
+                yield from self._read((record,), now)
+                if ring == BULK and self._rings[CRITICAL].waiting():
+                    break
+        yield from self._lives(None, now)
         self._silent_gaps()
         yield from self._told_gaps(now)
 
-    def _read(self, ring: int, records: Iterable[memoryview], now: int) -> Iterator[Event]:
+    def _lives(self, until_ns: int | None, now: int) -> Iterator[Event]:
+        """Iterate over what became of processes until a moment (CLOCK_BOOTTIME), or over all that is there."""
+        for record in self._rings[LIFE].read(_MANY if until_ns is None else _ALL):
+            at_ns = self._decoder.at_ns(record)
+            yield from self._read((record,), now)
+            if until_ns is not None and at_ns > until_ns:
+                break
+
+    def _read(self, records: Iterable[memoryview], now: int) -> Iterator[Event]:
         for record in records:
+            if self._dulled and self._decoder.cookie(record) in self._dulled:
+                # It was on its way when the verdict on its like was given.
+                self._noted(self._decoder.head(record))
+                continue
             try:
                 told = self._decoder.decode(record)
             except NotUnderstood:
                 self.unreadable += 1
                 continue
-            self.told[ring] += 1
-            gap = self._counted(told.head)
-            if gap:
-                self._untold[told.head.ring] += gap
+            self._noted(told.head)
             event = self._event(told, now)
             if event is not None:
+                self._cookie = told.cookie if isinstance(told, Call) else 0
                 yield event
+                if isinstance(told, Call | Fork) and told.who.flags & FLOODS:
+                    yield self._flood(event)
                 other = self.objects.other_name(event)
                 if other is not None:
                     yield other
+
+    def dull(self, event: Event) -> None:
+        """Say of the event that was handed out last that no technique is about it; its like is not told again soon.
+
+        Only opens of ordinary files can be called dull: what is judged of those is a matter of the file, of the path
+        from the process's root and of what it is opened for. The kernel's program forgets it when something moves, and
+        after ten seconds at the latest.
+        """
+        if self._cookie and event.file is not None and event.file.magic in _DISKS:
+            cookie = struct.pack("<Q", self._cookie)
+            self._dull.put(cookie, b"\1\0\0\0")
+            if len(self._dulled) > _DULLED:
+                self._dulled.clear()
+            self._dulled.add(cookie)
+        self._cookie = 0
+
+    def _noted(self, head: Head) -> None:
+        self.told[head.ring] += 1
+        gap = self._counted(head)
+        if gap:
+            self._untold[head.ring] += gap
+
+    def _flood(self, event: Event) -> Event:
+        return Event(
+            "flood", event.at_ns, event.wall_ns, event.process, event.number, event.processor,
+            arguments={"call": event.name}, contained=True, answers=self._answers,
+        )  # fmt: skip
 
     def _forget_paths(self) -> None:
         """Void what the kernel's program remembers of paths; it does so itself after each call that moves something."""
@@ -241,6 +288,8 @@ class Sensor:
                 self.containers.made(told.id if told.hierarchy == 0 else -told.id, told.path)
             return None
         who = told.who
+        if who.flags & UNTOLD:
+            self.processes.forked(who.parent, who.pid, who.start_ns, who.values)
         if isinstance(told, Call):
             process, before = self._acting(who, head)
             event = Event(

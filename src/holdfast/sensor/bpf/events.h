@@ -13,6 +13,8 @@ enum subject_flag {
     SUBJECT_CONTAINED = 1,       /* has executed a program inside a container, or descends from who did */
     SUBJECT_SEPARATE = 2,        /* its mount namespace and its root, pid or user namespace are not the host's */
     SUBJECT_RUNTIME = 4,         /* runs a registered runtime's own program */
+    SUBJECT_FLOODS = 8,          /* its container has used up its share of records of this call for this second */
+    SUBJECT_UNTOLD = 16,         /* no record told that it was born */
     SUBJECT_MNT = 1 << 8, SUBJECT_PID = 1 << 9, SUBJECT_USER = 1 << 10, SUBJECT_NET = 1 << 11,
     SUBJECT_IPC = 1 << 12, SUBJECT_UTS = 1 << 13, SUBJECT_CGROUP = 1 << 14, SUBJECT_ROOT = 1 << 15,
                                  /* this namespace (or root directory) is not the host's */
@@ -76,6 +78,7 @@ struct call {
     struct head head;
     struct subject subject;
     s64 result;
+    u64 cookie;                  /* names file, way and user of an open that can be said to be dull; 0: it cannot */
     u64 arguments[6];
     u16 number;                  /* of the system call, in the machine's own table */
     u16 compat;                  /* 1: it was made through the 32-bit table */

@@ -35,7 +35,7 @@ struct interest {
     u8 peer;                     /* 1: describe the socket's other end; 2: data is a struct msghdr */
     u8 sandbox;                  /* 1: also what a sandbox does for its container; its other calls are its own work */
     u8 moves;                    /* 1: if it succeeds, paths mean something else: remembered verdicts are void */
-    u8 unused;
+    u8 twice;                    /* 1: it returns in the child too, with 0; the parent's return says it all */
 };
 
 struct {
@@ -67,7 +67,8 @@ struct {
 } path_tails SEC(".maps");
 
 /* Opens that nobody wanted a moment ago, per processor: to know a file again is cheaper than to spell its path. What is
- * remembered is void after each call that moves something, and user space voids all of it every second. */
+ * remembered is void after each call that moves something; user space voids all of it when the host's mounts change, and
+ * every ten seconds. */
 #define KNOWN 4096
 struct known { u64 dentry, mnt, root, parent, name, inode, stamp; };
 struct {
@@ -98,8 +99,9 @@ struct {
 } runtimes SEC(".maps");
 
 /* What a mark holds. `top` is the uppermost directory of the mount that was the root when the mark was set; it stays the
- * same in copies of the mount namespace. Whoever calls chroot into another mount has another root, not another home. */
-struct mark { u32 kind; u32 unused; u64 top; };
+ * same in copies of the mount namespace. Whoever calls chroot into another mount has another root, not another home.
+ * `untold` is set for a process whose start was not told. */
+struct mark { u32 kind; u32 untold; u64 top; };
 
 /* Tasks that have executed a program inside a container, and their descendants. Goes away with the task. */
 struct {
@@ -149,6 +151,7 @@ struct scratch {
     char text[TEXT + 512];
     struct head_key head_key;
     struct tail_key tail_key;
+    struct known now;
 };
 /* One per kind of program: a fork can be traced while a system call is. */
 enum { SCRATCH_CALL = 0, SCRATCH_EXEC = 1, SCRATCH_FORK = 2, SCRATCH_EXIT = 3, SCRATCH_GROUP = 4 };
@@ -187,6 +190,9 @@ inline_ void emit(struct head *head, u32 ring, u16 kind, void *record, u64 size)
     if (ring == RING_CRITICAL) {
         head->number = counted->numbers[RING_CRITICAL]++;
         failed = ring_output(&ring_critical, record, size, 0);
+        /* Since Linux 6.15 the ring's lock may give up where a processor stands still; that is no want of room. */
+        if (failed)
+            failed = ring_output(&ring_critical, record, size, 0);
         if (failed)
             counted->lost[RING_CRITICAL]++;
     } else if (ring == RING_LIFE) {
