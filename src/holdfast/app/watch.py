@@ -119,7 +119,8 @@ def watch(wanted: Wanted, told: Told, say: Say = lambda _: None) -> int:
         sensor.containers.wanted = registry.wanted
         verdicts = Verdicts(
             Judge(catalogue, here, ruleset), here, policy, responder=Responder(policy.per_minute),
-            people=lambda: list(sensor.processes.alive.values()), complete=Names(registry, WAITS_TO_ACT_S if policy.acts else WAITS_S).complete,
+            people=lambda: list(sensor.processes.alive.values()),
+            complete=Names(registry, WAITS_TO_ACT_S if policy.acts else WAITS_S).complete,
             marked=denying.marked, later=denying.later, settle=sensor.layers.settle,
         )  # fmt: skip
         recorder = _recorder(wanted, sensor, here, ruleset, say)
