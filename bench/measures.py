@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import denial
 import manifests
 import rules
 import sensor
@@ -217,10 +218,23 @@ def measure_sensor(holdfast: str, _: str) -> None:
             row(what, told, f"100 of 100, p99 under {limit} ms", held=seen == 100 and late[98] < limit)
 
 
+def measure_denial(holdfast: str, _: str) -> None:
+    """Measure, in the virtual machine, how much of what escapes is seen, and how much can be denied."""
+    for flavour in denial.FLAVOURS:
+        free, unseen, tried = denial.escaped(holdfast, flavour, "--watch")
+        told = f"{len(free)} of {tried} attempts; unseen: {', '.join(sorted(unseen)) or 'none'}"
+        row(f"escapes of an open container that are detected, {flavour}", told, "all", held=bool(free) and not unseen)
+        still, _, _ = denial.escaped(holdfast, flavour, "--deny")
+        share = 1 - len(still & free) / len(free) if free else 0.0
+        told = f"{len(free - still)} of {len(free)} ({share:.0%}); left: {', '.join(sorted(still)) or 'none'}"
+        row(f"escapes that the sensor denies, {flavour}", told, "95 %", held=share >= 0.95)
+
+
 MEASURES: dict[str, Callable[[str, str], None]] = {
     "manifests": measure_manifests,
     "memory": measure_memory,
     "containers": measure_containers,
+    "denial": measure_denial,
     "drill": measure_drill,
     "rules": measure_rules,
     "sensor": measure_sensor,

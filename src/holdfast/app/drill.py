@@ -56,6 +56,7 @@ class Plan:
         explain: Find out what stopped each attempt.
         boundary: Called at every border between two steps.
         watch: Say what the sensor saw of each attempt.
+        deny: Let the sensor deny every technique to every container. Only in a disposable machine.
     """
 
     targets: tuple[str, ...]
@@ -66,6 +67,7 @@ class Plan:
     explain: bool = True
     boundary: Callable[[str], None] | None = None
     watch: bool = False
+    deny: bool = False
 
 
 def drill(plan: Plan, settings: Settings, tell: Callable[[str], None]) -> DrillReport:
@@ -81,11 +83,16 @@ def drill(plan: Plan, settings: Settings, tell: Callable[[str], None]) -> DrillR
         Error: The run cannot be prepared.
     """
     with interruption.heeded():
-        if not plan.watch:
+        if plan.deny and not plan.disposable:
+            raise Unsafe(
+                "the sensor would deny to every container of this machine, not to the drill's alone", "--deny",
+                "drill in a virtual machine: --vm plain",
+            )  # fmt: skip
+        if not (plan.watch or plan.deny):
             return _drilled(plan, settings, tell)
         from holdfast.app.drill_watch import Watcher
 
-        with Watcher() as watcher:
+        with Watcher(deny=plan.deny) as watcher:
             before = plan.boundary
 
             def boundary(name: str) -> None:

@@ -71,13 +71,14 @@ def _in_machine(plan: drill.Plan, name: str, tell: Callable[[str], None]) -> Dri
         if not packed.is_file():
             packed.write_bytes(probe("x86_64").read_bytes())
             packed.chmod(0o755)
-        if plan.watch:
+        if plan.watch or plan.deny:
             _sensor(inside / "python" / "holdfast" / "sensor" / "bpf")
         words = [_taken(word, inside) for word in plan.targets]
         line = ["python3", "-m", "holdfast", "drill", "--format", "json", "--output", "out/drill.json"]
         line += [part for each in plan.only for part in ("--technique", each)]
         line += [] if plan.explain else ["--no-explain"]
         line += ["--watch"] if plan.watch else []
+        line += ["--deny"] if plan.deny else []
         code = 0
         try:
             outcome = boot.run(

@@ -5,15 +5,21 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 from holdfast.drill import run_folder
 from holdfast.model.alert import Alert, Origin
-from holdfast.model.drill import Attempt, DrillReport, Exercise, Outcome
+from holdfast.model.drill import Attempt, DrillReport, Exercise, Layer, Outcome
+from holdfast.model.errors import NotReachable
 from holdfast.model.logic import NEVER
-from holdfast.sensor import coverage
+from holdfast.model.technique import Technique
+from holdfast.sensor import backends, coverage
+from holdfast.sensor.deny import EVERY_CONTAINER, Denier
+from holdfast.sensor.deny_decode import Denial
 from holdfast.sensor.judge import Judge, Node
 from holdfast.sensor.watching import Sensor
 from holdfast.techniques import load as techniques
@@ -25,6 +31,7 @@ _REFUSALS = frozenset(("EPERM", "EACCES", "EROFS", "EBUSY", "EOPNOTSUPP", "EKEYR
 """Answers of a call that found what it asked for and was refused. Others found nothing of the host's."""
 _SETTLE_S = 0.5
 """How long the last records may take to arrive."""
+_REFRESH_S = 1.0
 _START_S = 30.0
 
 
@@ -35,8 +42,15 @@ class Watcher:
     technique that was attempted then counts as its detection, and no other does.
     """
 
-    def __init__(self) -> None:
-        """Prepare; the sensor starts with the block."""
+    def __init__(self, *, deny: bool = False) -> None:
+        """Prepare; the sensor starts with the block.
+
+        Args:
+            deny: Deny every technique to every container for as long.
+        """
+        self._deny = deny
+        self._denials: list[Denial] = []
+        self._grade = ""
         self._alerts: list[Alert] = []
         self._windows: dict[tuple[int, str], list[tuple[int, int]]] = {}
         self._exercise = -1
@@ -54,6 +68,7 @@ class Watcher:
         Raises:
             NotPermitted: The process may not load programs.
             BpfRefused: The kernel refused one of them.
+            NotReachable: It is to deny, and nothing that denies is in force here.
         """
         self._thread.start()
         self._ready.wait(_START_S)
@@ -87,6 +102,11 @@ class Watcher:
                 self._windows.setdefault(key, []).append((self._open, now))
             self._last, self._open = technique, 0
 
+    def noted(self, denials: Iterable[Denial], grade: str) -> None:
+        """Take down what the kernel denied, and which back end did."""
+        self._denials += denials
+        self._grade = grade
+
     def filled(self, report: DrillReport) -> DrillReport:
         """Return the report with what was detected, once the block has ended."""
         count = len(report.controls)
@@ -104,6 +124,7 @@ class Watcher:
         windows = self._windows.get((number, attempt.technique), [])
         if attempt.outcome is Outcome.NOT_ATTEMPTED or not windows:
             return attempt
+        attempt = self._denied(attempt, windows)
         seen = [
             alert
             for alert in self._alerts
@@ -120,21 +141,60 @@ class Watcher:
         touched = attempt.outcome is Outcome.ESCAPED or (attempt.real and last in _REFUSALS)
         return replace(attempt, detected="no" if touched else "touched nothing of the host")
 
+    def _denied(self, attempt: Attempt, windows: Sequence[tuple[int, int]]) -> Attempt:
+        """Name the sensor where it refused a call of the attempt, and the attempt came to nothing."""
+        hooks = {
+            one.hook
+            for one in self._denials
+            if attempt.technique in one.techniques and any(start <= one.at_ns <= end for start, end in windows)
+        }
+        if not hooks or attempt.outcome is Outcome.ESCAPED:
+            return attempt
+        reason = f"{attempt.reason}; " if attempt.reason else ""
+        reason += f"the sensor denied {', '.join(sorted(hooks))} ({self._grade})"
+        return replace(attempt, blocked_by=(*attempt.blocked_by, Layer.SENSOR), together=False, reason=reason)
+
     def _run(self) -> None:
         catalogue = techniques()
         judge = Judge(catalogue, Node.here())
         try:
-            with Sensor(coverage.interests(one.seen_as for one in catalogue.values())) as sensor:
+            with (
+                Sensor(coverage.interests(one.seen_as for one in catalogue.values())) as sensor,
+                self._denier(catalogue) as denier,
+            ):
                 sensor.objects.disguise = disguise
                 self._ready.set()
+                due = 0.0
                 while not self._stop.is_set() or sensor.waiting():
+                    if denier is not None:
+                        if time.monotonic() >= due:  # what is mounted on the host changes with each replica
+                            due = time.monotonic() + _REFRESH_S
+                            denier.refresh()
+                        self.noted(denier.denials(), self._grade)
                     for event in sensor.events(100):
                         self._alerts += [one for one in judge.judge(event) if _of_a_probe(one)]
+                if denier is not None:
+                    self.noted(denier.denials(), self._grade)
                 self.lost = sum(sensor.lost())
         except BaseException as error:  # noqa: BLE001 - handed to whoever started the thread
             self._error = error
         finally:
             self._ready.set()
+
+    @contextmanager
+    def _denier(self, catalogue: Mapping[str, Technique]) -> Iterator[Denier | None]:
+        if not self._deny:
+            yield None
+            return
+        choice = backends.choose(catalogue)
+        if choice.denier is None:
+            raise NotReachable(
+                "nothing can be denied on this kernel", "; ".join(choice.passed_by), "drill with --watch"
+            )
+        self._grade = choice.grade.value
+        with choice.denier as denier:
+            denier.deny(EVERY_CONTAINER, catalogue)
+            yield denier
 
 
 def disguise(host_path: str) -> str:

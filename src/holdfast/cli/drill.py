@@ -29,6 +29,7 @@ examples:
   holdfast drill --yes docker://web                a replica of one running container
   holdfast drill --yes compose.yaml --format junit --output drill.xml --fail-if-escaped
   holdfast drill --yes --vm apparmor lab           in a fresh virtual machine with AppArmor
+  holdfast drill --yes --vm plain --deny lab       with the sensor in the way of every attempt
   holdfast drill --yes lab:host-etc --technique etc-write --verbose
 
 exit codes: 0 nothing escaped, or nobody asked; 1 something escaped and --fail-if-escaped was given; 2 wrong call;
@@ -55,6 +56,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--no-explain", action="store_true", help="do not find out what stopped each attempt; several times faster"
     )
     parser.add_argument("--watch", action="store_true", help="let the sensor watch, and say which attempts it saw")
+    parser.add_argument(
+        "--deny", action="store_true", help="let the sensor deny every technique, and say which it stopped; with --vm"
+    )
     parser.add_argument("--fail-if-escaped", action="store_true", help="exit with 1 where an attempt escaped")
     parser.add_argument("--format", choices=FORMATS, help="default: by the ending of --output, else terminal")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the report there instead of standard output")
@@ -96,6 +100,7 @@ def run(options: argparse.Namespace) -> int:
         allow_global=options.allow_global,
         explain=not options.no_explain,
         watch=options.watch,
+        deny=options.deny,
     )
     report = drill_place.made(plan, chosen, options.vm or "")
     to_terminal = read_in_a_terminal(chosen.output)

@@ -56,6 +56,7 @@ class Layer(Enum):
     NAMESPACE = "namespace"
     NOT_MOUNTED = "nothing of the host is there"
     HOST = "the host"
+    SENSOR = "sensor"
 
 
 @dataclass(frozen=True, slots=True)

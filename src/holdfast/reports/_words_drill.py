@@ -18,6 +18,7 @@ DRILL: Mapping[str, str] = {
     "drill.layer.NAMESPACE": "namespace",
     "drill.layer.NOT_MOUNTED": "nothing of the host is there",
     "drill.layer.HOST": "the host",
+    "drill.layer.SENSOR": "the sensor",
     "drill.proof.WRITTEN": "a file with the attempt's token appeared on the host's side",
     "drill.proof.READ": "a secret that was planted on the host's side came back",
     "drill.proof.HEARD": "a listener on the host's side heard the attempt's token",

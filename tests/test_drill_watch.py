@@ -1,0 +1,82 @@
+"""A drill with the sensor beside it: what it saw of each attempt, and what it stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from drill_program import drilled
+from holdfast.app.drill_watch import Watcher, disguise
+from holdfast.drill import run_folder
+from holdfast.model.drill import Attempt, DrillReport, Exercise, Layer, Outcome
+from holdfast.model.errors import ExitCode
+from holdfast.model.replica import Replica
+from holdfast.model.technique import DrillClass
+from holdfast.sensor.deny_decode import Denial
+from holdfast.sensor.deny_rules import Kind
+
+SOME = ("--technique", "etc-write", "--technique", "proc-remount", "--technique", "host-ipc")
+
+
+@pytest.mark.root
+@pytest.mark.engine
+def test_what_escapes_and_what_is_refused_is_seen(tmp_path: Path) -> None:
+    ended = drilled(*SOME, "--watch", "--no-explain", "lab:host-etc", folder=tmp_path)
+    assert ended.code == ExitCode.CLEAN, ended.err
+    found = ended.attempts("host-etc")
+    assert found["etc-write"]["outcome"] == "escaped"
+    assert found["etc-write"]["detected"].startswith("open")
+    assert found["proc-remount"]["outcome"] == "blocked"
+    assert found["proc-remount"]["detected"] == "mount EPERM"
+    assert found["host-ipc"]["detected"] == "touched nothing of the host"
+    control = ended.drill["controls"][0]["attempts"]
+    assert {each["technique"]: each["detected"] for each in control}["etc-write"] == "touched nothing of the host"
+
+
+def test_nothing_is_denied_to_containers_that_are_not_the_drills(tmp_path: Path) -> None:
+    ended = drilled("--technique", "etc-write", "--deny", "lab:host-etc", folder=tmp_path)
+    assert ended.code == ExitCode.UNSAFE
+    assert "--vm" in ended.err
+
+
+def attempt(technique: str, outcome: Outcome, *stopped: Layer) -> Attempt:
+    return Attempt(technique, technique, DrillClass.D3, None, outcome, blocked_by=stopped)
+
+
+def denial(technique: str, at_ns: int) -> Denial:
+    return Denial(
+        at_ns, (technique,), "file_open", 257, False, 1, 1, 1, 0, 1, 1, "probe", 1, Kind.NAME, 0, 0, "", "", 0, 0, 0, 0,
+        False,
+    )  # fmt: skip
+
+
+def test_the_sensor_is_named_where_it_refused_an_attempt_that_came_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0
+    monkeypatch.setattr("holdfast.app.drill_watch.time.clock_gettime_ns", lambda _: now)
+    watcher = Watcher(deny=True)
+    watcher.begins()
+    made = []
+    for number, (technique, outcome) in enumerate(
+        [("etc-write", Outcome.BLOCKED), ("host-root-read", Outcome.ESCAPED), ("home-write", Outcome.BLOCKED)]
+    ):
+        now = 1000 + number * 100
+        watcher.boundary(f"attempt {technique}")
+        now += 50
+        watcher.boundary(f"proved {technique}")
+        made.append(attempt(technique, outcome, Layer.USER))
+    # The last one comes after the attempt on home-write has ended.
+    watcher.noted([denial("etc-write", 1010), denial("host-root-read", 1110), denial("home-write", 1270)], "lsm")
+    exercise = Exercise("one", "lab", "lab:one", Replica(), attempts=tuple(made))
+    report = watcher.filled(DrillReport(exercises=(exercise,)))
+    first, second, third = report.exercises[0].attempts
+    assert (first.blocked_by, first.reason) == ((Layer.USER, Layer.SENSOR), "the sensor denied file_open (lsm)")
+    assert second.blocked_by == (Layer.USER,)
+    assert third.blocked_by == (Layer.USER,)
+
+
+def test_a_stand_in_is_judged_as_what_it_stands_in_for() -> None:
+    tree = f"{run_folder.runs()}/abc123/stage/tree"
+    assert disguise(f"{tree}/etc/cron.d/x") == "/etc/cron.d/x"
+    assert disguise(tree) == "/"
+    assert disguise("/srv/stage/tree/etc") == "/srv/stage/tree/etc"
