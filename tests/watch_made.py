@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from holdfast.model.event import Container, Event, Executable, File, Process
-from holdfast.sensor.words import Surroundings, answers
+from holdfast.sensor.outside import Surroundings
+from holdfast.sensor.words import answers
 
 HOST = {"mnt": 1, "pid": 2, "user": 3, "net": 4, "ipc": 5, "uts": 6, "cgroup": 7}
 INSIDE = {"mnt": 101, "pid": 102, "user": 3, "net": 104, "ipc": 105, "uts": 106, "cgroup": 107}

@@ -141,6 +141,7 @@ class File:
         outside: It does not lie below the acting process's root directory.
         peers: Peer group of the mount it lies on, where that was looked up; 0 for a private mount.
         loose: It lies in no directory: a memfd, a pipe, a namespace.
+        cut: The path was too long to be read whole; ``/...`` stands where something is left out of its middle.
     """
 
     path: str = ""
@@ -161,6 +162,7 @@ class File:
     peers: int = 0
     outside: bool = False
     loose: bool = False
+    cut: bool = False
 
 
 @dataclass(slots=True, eq=False)

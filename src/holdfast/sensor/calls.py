@@ -15,6 +15,12 @@ RESULT = 6
 NOTHING = 7
 POINTER = 8
 """Added to an index: the argument points to a struct open_how whose first member are the flags."""
+CONSTANT = 8
+"""Added to a number of bytes that stands in place of an argument's index."""
+DIRECTORY, ROOT, GROUP = 8, 9, 10
+"""In place of a descriptor's index: the current directory, the root directory, a control group in struct clone_args."""
+CONNECTS, MESSAGE, MESSAGES, TO, WRITES, PARTS, SIGNALS, MOUNTS, TYPE = range(1, 10)
+"""``enum how`` of maps.h: what else is to be known of a call."""
 COMPAT = 512
 """Where the 32-bit table begins in the kernel's array."""
 
@@ -25,13 +31,15 @@ class Shape:
 
     Attributes:
         arguments: Names, in order.
-        file: The descriptor whose file or socket is described.
+        file: The descriptor whose file or socket is described, or ``DIRECTORY``, ``ROOT``, ``GROUP``.
         mode: Open flags; with POINTER added, a pointer to them.
         strings: Up to four strings.
         base: The directory that the first string starts at if it is relative; RESULT is the current directory.
         data: A pointer to bytes.
-        length: Their number.
-        peer: 1: the other end of the socket is described. 2: the data is a struct msghdr, of which the name counts.
+        length: Their number; with CONSTANT added, the number itself.
+        how: ``CONNECTS``: the other end of the socket is described. ``MESSAGE``, ``MESSAGES``, ``TO``, ``WRITES``,
+            ``PARTS``: it sends; whom it names counts, or to the kernel what it says. ``SIGNALS``: the descriptor is a
+            process. ``MOUNTS``, ``TYPE``: a file system's type is asked of the kernel. 0: nothing.
     """
 
     arguments: tuple[str, ...]
@@ -41,7 +49,7 @@ class Shape:
     base: int = NOTHING
     data: int = NOTHING
     length: int = NOTHING
-    peer: int = 0
+    how: int = 0
 
 
 def _plain(names: str) -> Shape:
@@ -52,8 +60,8 @@ def _path(names: str, *strings: int, base: int = RESULT) -> Shape:
     return Shape(tuple(names.split()), strings=strings, base=base)
 
 
-def _fd(names: str, *strings: int) -> Shape:
-    return Shape(tuple(names.split()), file=0, strings=strings)
+def _fd(names: str, *strings: int, how: int = 0) -> Shape:
+    return Shape(tuple(names.split()), file=0, strings=strings, how=how)
 
 
 _SOCKET_ADDRESS = Shape(("sockfd", "addr", "addrlen"), file=0, data=1, length=2)
@@ -67,11 +75,13 @@ SHAPES: Mapping[str, Shape] = {
     "name_to_handle_at": _path("dirfd pathname handle mount_id flags", 1, base=0),
     "execve": _path("pathname argv envp", 0),
     "execveat": _path("dirfd pathname argv envp flags", 1, base=0),
-    "mount": Shape(("source", "target", "filesystemtype", "mountflags", "data"), strings=(0, 1, 2, 4)),
+    "mount": Shape(("source", "target", "filesystemtype", "mountflags", "data"), strings=(0, 1, 2, 4), how=MOUNTS),
     "umount2": _path("target flags", 0),
     "pivot_root": _path("new_root put_old", 0, 1),
-    "chroot": _path("path", 0),
-    "fsopen": _path("fsname flags", 0, base=NOTHING),
+    "chroot": Shape(("path",), file=ROOT, strings=(0,), base=RESULT),
+    "chdir": Shape(("path",), file=DIRECTORY, strings=(0,), base=RESULT),
+    "fchdir": Shape(("fd",), file=DIRECTORY),
+    "fsopen": Shape(("fsname", "flags"), file=RESULT, strings=(0,), how=TYPE),
     "fsconfig": _fd("fd cmd key value aux", 2, 3),
     "fsmount": _fd("fsfd flags attr_flags"),
     "fspick": _path("dirfd path flags", 1, base=0),
@@ -80,32 +90,37 @@ SHAPES: Mapping[str, Shape] = {
     "mount_setattr": _path("dirfd pathname flags attr size", 1, base=0),
     "mknod": _path("pathname mode dev", 0),
     "mknodat": _path("dirfd pathname mode dev", 1, base=0),
-    "setns": _fd("fd nstype"),
+    "setns": _fd("fd nstype", how=SIGNALS),
     "unshare": _plain("flags"),
     "clone": _plain("flags stack parent_tid child_tid tls"),
-    "clone3": Shape(("cl_args", "size"), data=0, length=1),
+    "clone3": Shape(("cl_args", "size"), file=GROUP, data=0, length=1),
     "ptrace": _plain("request pid addr data"),
     "process_vm_readv": _plain("pid local_iov liovcnt remote_iov riovcnt flags"),
     "process_vm_writev": _plain("pid local_iov liovcnt remote_iov riovcnt flags"),
-    "process_madvise": _fd("pidfd iovec vlen advice flags"),
+    "process_madvise": _fd("pidfd iovec vlen advice flags", how=SIGNALS),
     "kcmp": _plain("pid1 pid2 type idx1 idx2"),
     "kill": _plain("pid sig"),
     "tkill": _plain("tid sig"),
     "tgkill": _plain("tgid tid sig"),
     "rt_sigqueueinfo": _plain("pid sig info"),
     "rt_tgsigqueueinfo": _plain("tgid tid sig info"),
-    "pidfd_send_signal": _fd("pidfd sig info flags"),
+    "pidfd_send_signal": _fd("pidfd sig info flags", how=SIGNALS),
     "pidfd_open": _plain("pid flags"),
-    "pidfd_getfd": _fd("pidfd targetfd flags"),
+    "pidfd_getfd": _fd("pidfd targetfd flags", how=SIGNALS),
+    "fcntl": Shape(("fd", "cmd", "arg"), file=0, data=2, length=CONSTANT + 8),
     "socket": Shape(("domain", "type", "protocol"), file=RESULT),
     "socketpair": _plain("domain type protocol sv"),
-    "connect": Shape(_SOCKET_ADDRESS.arguments, file=0, data=1, length=2, peer=1),
+    "connect": Shape(_SOCKET_ADDRESS.arguments, file=0, data=1, length=2, how=CONNECTS),
     "bind": _SOCKET_ADDRESS,
     "listen": _fd("sockfd backlog"),
     "accept": Shape(("sockfd", "addr", "addrlen"), file=RESULT),
     "accept4": Shape(("sockfd", "addr", "addrlen", "flags"), file=RESULT),
-    "sendto": Shape(("sockfd", "buf", "len", "flags", "dest_addr", "addrlen"), file=0, data=4, length=5, peer=1),
-    "sendmsg": Shape(("sockfd", "msg", "flags"), file=0, data=1, length=2, peer=2),
+    "sendto": Shape(("sockfd", "buf", "len", "flags", "dest_addr", "addrlen"), file=0, data=4, length=5, how=TO),
+    "sendmsg": Shape(("sockfd", "msg", "flags"), file=0, data=1, length=2, how=MESSAGE),
+    "sendmmsg": Shape(("sockfd", "msgvec", "vlen", "flags"), file=0, data=1, length=2, how=MESSAGES),
+    "write": _fd("fd buf count", how=WRITES),
+    "writev": _fd("fd iov iovcnt", how=PARTS),
+    "pwritev2": _fd("fd iov iovcnt pos_l pos_h flags", how=PARTS),
     "recvfrom": Shape(("sockfd", "buf", "len", "flags", "src_addr", "addrlen"), file=0),
     "recvmsg": _fd("sockfd msg flags"),
     "init_module": Shape(("module_image", "len", "param_values"), strings=(2,)),
@@ -118,13 +133,21 @@ SHAPES: Mapping[str, Shape] = {
     "keyctl": _plain("operation arg2 arg3 arg4 arg5"),
     "add_key": _path("type description payload plen keyring", 0, 1, base=NOTHING),
     "request_key": _path("type description callout_info dest_keyring", 0, 1, base=NOTHING),
-    "ioctl": _fd("fd request argp"),
+    "ioctl": Shape(("fd", "request", "argp"), file=0, data=2, length=CONSTANT + 4),
     "iopl": _plain("level"),
     "ioperm": _plain("from num turn_on"),
     "chmod": _path("pathname mode", 0),
     "fchmod": _fd("fd mode"),
     "fchmodat": _path("dirfd pathname mode", 1, base=0),
     "fchmodat2": _path("dirfd pathname mode flags", 1, base=0),
+    "chown": _path("pathname owner group", 0),
+    "lchown": _path("pathname owner group", 0),
+    "fchown": _fd("fd owner group"),
+    "fchownat": _path("dirfd pathname owner group flags", 1, base=0),
+    "setxattr": _path("path name value size flags", 0, 1),
+    "lsetxattr": _path("path name value size flags", 0, 1),
+    "fsetxattr": _fd("fd name value size flags", 1),
+    "setxattrat": _path("dirfd path at_flags name uargs usize", 1, 3, base=0),
     "symlink": _path("target linkpath", 1, 0),
     "symlinkat": _path("target newdirfd linkpath", 2, 0, base=1),
     "link": _path("oldpath newpath", 0, 1),
@@ -165,14 +188,24 @@ SHAPES: Mapping[str, Shape] = {
     "sethostname": _plain("name len"),
 }
 
-_OLD_NAMES = {"umount": "umount2"}  # the 32-bit table's
+F_SETOWN, F_SETOWN_EX = 8, 15  # fcntl(2)
+FIOSETOWN, SIOCSPGRP = 0x8901, 0x8902  # ioctl(2), of sockets
+NARROW = frozenset(("write", "writev", "pwritev2"))
+"""Calls that everybody makes all the time; they are looked at for netlink in the host's network alone."""
+_OLD_NAMES = {
+    "umount": "umount2", "fcntl64": "fcntl", "chown32": "chown", "lchown32": "lchown", "fchown32": "fchown",
+    "truncate64": "truncate", "setuid32": "setuid", "setresuid32": "setresuid", "setreuid32": "setreuid",
+    "setgid32": "setgid",
+}  # fmt: skip
+"""The 32-bit table's."""
 
 
 def places(name: str, machine: str = "x86_64") -> tuple[int, ...]:
     """Return where a call stands in the kernel program's array: its own table and the 32-bit one."""
     own = numbers(machine).get(name)
-    other = numbers("i386").get(name) if machine == "x86_64" else None
-    return (*(() if own is None else (own,)), *(() if other is None else (other + COMPAT,)))
+    old = numbers("i386") if machine == "x86_64" else {}
+    also = (name, *(one for one, new in _OLD_NAMES.items() if new == name))
+    return (*(() if own is None else (own,)), *(old[one] + COMPAT for one in also if one in old))
 
 
 def names(machine: str = "x86_64") -> dict[int, str]:

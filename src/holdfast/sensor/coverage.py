@@ -9,14 +9,18 @@ from holdfast.model.facts import Fact
 from holdfast.model.logic import All, AnyOf, Atom, Expr, Op, atoms
 from holdfast.model.words import event as word
 from holdfast.reason.effective.syscall_table import CONSTANTS
-from holdfast.sensor.calls import NOTHING, SHAPES
+from holdfast.sensor.calls import F_SETOWN, F_SETOWN_EX, FIOSETOWN, NARROW, NOTHING, SHAPES, SIOCSPGRP
 from holdfast.sensor.interests import EVERY, Interest, Want
 
 OPENS = ("open", "openat", "openat2", "creat")
 CHANGES = (
-    "chmod", "fchmod", "fchmodat", "fchmodat2", "link", "linkat", "mkdir", "mkdirat", "mknod", "mknodat", "rename",
-    "renameat", "renameat2", "rmdir", "symlink", "symlinkat", "truncate", "unlink", "unlinkat",
+    "chmod", "chown", "fchmod", "fchmodat", "fchmodat2", "fchown", "fchownat", "fsetxattr", "lchown", "link", "linkat",
+    "lsetxattr", "mkdir", "mkdirat", "mknod", "mknodat", "rename", "renameat", "renameat2", "rmdir", "setxattr",
+    "setxattrat", "symlink", "symlinkat", "truncate", "unlink", "unlinkat",
 )  # fmt: skip
+ENTERS = ("chdir", "fchdir", "chroot")
+"""Calls after which short paths lead to what a long one did before."""
+SENDS = ("sendto", "sendmsg", "sendmmsg")
 _FILES = frozenset((
     word.PATH, word.INNER_PATH, word.HOST_PATH, word.HOST_MOUNT, word.WRITE, word.FILE_KIND, word.DEVICE,
     word.FILE_SYSTEM, word.PRIVATE, word.TARGET_OUTSIDE,
@@ -26,15 +30,20 @@ BLIND = ("io_uring_setup",)
 _ASKED: tuple[tuple[set[Fact[Any]], tuple[str, ...]], ...] = (
     ({word.USERMODE_HELPER}, ()),  # a program that is started is told always
     ({word.EXECUTABLE_IN_CONTAINER}, ()),
-    ({word.COMMAND, word.SOCKET_FAMILY}, ("sendto", "sendmsg")),
+    ({word.COMMAND, word.SOCKET_FAMILY}, (*SENDS, *sorted(NARROW))),
     ({word.SOCKET_FAMILY}, ("socket",)),
     ({word.COMMAND}, ("bpf", "ioctl")),
-    ({word.FILE_MODE_SETUID}, ("chmod", "fchmod", "fchmodat", "fchmodat2")),
+    (
+        {word.FILE_MODE_SETUID},
+        ("chmod", "fchmod", "fchmodat", "fchmodat2", "setxattr", "lsetxattr", "fsetxattr", "setxattrat"),
+    ),
     ({word.FLAGS}, ("clone", "clone3", "unshare", "setns", "mount")),
 )
 """Where a condition names no call: the first row whose facts it asks says which calls answer them."""
 _FOREIGN = Want.FOREIGN | Want.REFUSED
-_REQUESTS = frozenset(CONSTANTS[name] for name in ("TIOCSTI", "TIOCLINUX"))
+_SPEAKING = Interest(contained_write=Want.SPEAKING)
+_REQUESTS = frozenset((CONSTANTS["TIOCSTI"], CONSTANTS["TIOCLINUX"], FIOSETOWN, SIOCSPGRP))
+_COMMANDS = frozenset((F_SETOWN, F_SETOWN_EX))
 
 
 def interests(conditions: Iterable[Expr]) -> dict[str, Interest]:
@@ -68,31 +77,33 @@ def _alternatives(condition: Expr) -> list[list[Atom]]:
 
 
 def _of(row: list[Atom]) -> Mapping[str, Interest]:
-    every = Interest(contained_write=EVERY)
     named = _named(row)
     if named is None:
         asked = {atom.fact for atom in row}
         calls = next((calls for facts, calls in _ASKED if facts <= asked), None)
         if calls is None:
             return _files(row) if asked & _FILES else {}
-        return {name: _ioctl() if name == "ioctl" else every for name in calls}
+        return {name: _one(name) for name in calls}
     found: dict[str, Interest] = {}
     for name in named:
         if name in OPENS:
             found[name] = _files(row)[name]
-        elif name == "ioctl":
-            found[name] = _ioctl()
+        elif name in ENTERS:
+            found[name] = Interest(contained_write=_FOREIGN)
+        elif name in {"ioctl", "fcntl", *SENDS, *NARROW}:
+            found[name] = _one(name)
         elif name == "connect":  # to ask for an engine's socket is an attempt, also where there is none
             found[name] = Interest(contained_write=EVERY | Want.ABSENT)
         elif name in SHAPES:
             read = EVERY if SHAPES[name].mode != NOTHING else Want.NONE
             found[name] = Interest(contained_read=read, contained_write=EVERY)
         for pair in _TOGETHER.get(name, ()):
-            found.setdefault(pair, every)
+            found.setdefault(pair, _one(pair))
     return found
 
 
 _TOGETHER = {
+    "connect": SENDS,
     "mount": ("fsopen", "fsconfig", "fsmount", "move_mount", "open_tree", "mount_setattr", "fspick"),
     "ptrace": ("pidfd_getfd", "kcmp", "process_madvise"),
     "kill": ("rt_sigqueueinfo", "rt_tgsigqueueinfo"),
@@ -100,15 +111,23 @@ _TOGETHER = {
 """Calls that do the same or prepare it; a timeline shows them."""
 
 
-def _ioctl() -> Interest:
-    return Interest(contained_write=EVERY, argument="request", values=_REQUESTS)
+def _one(name: str) -> Interest:
+    if name in SENDS or name in NARROW:
+        return _SPEAKING
+    if name == "ioctl":
+        return Interest(contained_write=EVERY, argument="request", values=_REQUESTS)
+    if name == "fcntl":
+        return Interest(contained_write=EVERY, argument="cmd", values=_COMMANDS)
+    return Interest(contained_write=EVERY)
 
 
 def _files(row: list[Atom]) -> dict[str, Interest]:
     writes = any(atom.fact is word.WRITE and atom.op is Op.IS and atom.value is True for atom in row)
     opened = Interest(contained_read=Want.NONE if writes else _FOREIGN, contained_write=_FOREIGN)
     found: dict[str, Interest] = dict.fromkeys(OPENS, opened)
-    return {**found, **dict.fromkeys(CHANGES, Interest(contained_write=EVERY))} if writes else found
+    if writes:
+        return {**found, **dict.fromkeys(CHANGES, Interest(contained_write=EVERY))}
+    return {**found, **dict.fromkeys(ENTERS, Interest(contained_write=_FOREIGN))}
 
 
 def _named(row: list[Atom]) -> tuple[str, ...] | None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
-import os.path
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 from holdfast.model.errors import NotUnderstood
 from holdfast.model.event import Executable, File, Socket
 from holdfast.reason.effective.syscall_table import family_name
+from holdfast.sensor.addresses import ADDRESSES, Reached, ip_text, named_file, reached
 from holdfast.sensor.calls import NOTHING, POINTER, RESULT, SHAPES, Shape, names
 from holdfast.sensor.layout import Layout, Record
 
@@ -78,6 +78,8 @@ class Call:
     """For a file on another mount than the root: the path above and below its mount's root, and the device."""
     cookie: int = 0
     """Names an open so that it can be called dull; 0 where it cannot."""
+    further: tuple[Reached, ...] = ()
+    """Other sockets that the same call sent to."""
 
 
 @dataclass(slots=True)
@@ -232,24 +234,28 @@ class Decoder:
                 arguments[shape.arguments[index]] = one
         data = text[cursor : cursor + values[places["data"]]]
         write = _mode(shape, given, arguments)
-        for signed in _SIGNED & arguments.keys():
-            arguments[signed] = _signed(arguments[signed])
-        file = _named(seen.file(), texts[0] if texts and shape.base != NOTHING else "", base)
+        _narrow(arguments)
+        arguments |= seen.arguments()
+        file = named_file(seen.file(), texts[0] if texts and shape.base != NOTHING else "", base)
         socket = seen.socket()
-        if data and name in _ADDRESSES:
-            socket = _addressed(socket, data)
-        if data and (name not in _ADDRESSES or (socket is not None and socket.family == "AF_NETLINK")):
+        netlink = socket is not None and socket.family == "AF_NETLINK"
+        further: tuple[Reached, ...] = ()
+        if data and name in ADDRESSES and not netlink:
+            first, *rest = reached(name, socket, file, data, base) or ((socket, file),)
+            (socket, file), further = first, tuple(rest)
+            arguments["named"] = True
+        elif data:
             arguments["data"] = data
         if write is None and shape.file == RESULT and seen.flags & FILE:
             write = bool(seen.flags & WRITE)
         descriptor = None
         if shape.file == RESULT:
             descriptor = result if result >= 0 else None
-        elif shape.file != NOTHING:
+        elif shape.file < RESULT:
             descriptor = _signed(given[shape.file])
         who = self._who(values, self._subject[CALL])
         cookie = values[places["cookie"]]
-        return Call(head, who, name, result, arguments, file, socket, descriptor, write, seen.inside(), cookie)
+        return Call(head, who, name, result, arguments, file, socket, descriptor, write, seen.inside(), cookie, further)
 
     def _exec(self, head: Head, known: Record, values: tuple[Any, ...], text: bytes) -> Exec:
         places = known.places
@@ -284,7 +290,7 @@ class Decoder:
 class _Object:
     """The object of a record, and what of the text belongs to it."""
 
-    __slots__ = ("_at", "_path", "_values", "above", "flags", "prefix", "taken")
+    __slots__ = ("_at", "_path", "_values", "above", "flags", "peer", "prefix", "taken")
 
     def __init__(self, values: tuple[Any, ...], at: int, text: bytes) -> None:
         self._values, self._at = values, at
@@ -294,6 +300,7 @@ class _Object:
         self.prefix = text[:inside].decode("utf-8", "surrogateescape")
         self.above = text[path : path + above].decode("utf-8", "surrogateescape")
         self.taken = path + above
+        self.peer: int = values[at + 9]
 
     def file(self) -> File | None:
         if not self.flags & FILE:
@@ -303,7 +310,7 @@ class _Object:
             self._path or "/", device=_device(device), inode=inode, mode=mode, magic=magic,
             kind=_KINDS.get(mode & 0o170000, ""),
             mount_namespace=mount_ns, number=_device(number), resolved=True, outside=bool(self.flags & OUTSIDE),
-            loose=bool(self.flags & LOOSE),
+            loose=bool(self.flags & LOOSE), cut=bool(self.flags & CUT),
         )  # fmt: skip
 
     def inside(self) -> tuple[str, str, int] | None:
@@ -312,19 +319,24 @@ class _Object:
         above = "" if self.above == "/" else self.above
         return above, self._path[len(self.prefix) :], _device(self._values[self._at + 2])
 
+    def arguments(self) -> dict[str, Any]:
+        """Return what stands in no register: whose process it is, and that more was said than was read."""
+        if self.flags & SOCKET:
+            return {"cut": True} if self.flags & CUT else {}
+        return {"target": self.peer} if self.flags & PEER else {}
+
     def socket(self) -> Socket | None:
         if not self.flags & SOCKET:
             return None
         values, at = self._values, self._at
-        peer = values[at + 9]
         family, kind, protocol, local_port, remote_port, local, remote = values[at + 10 : at + 17]
         name = family_name(family)
         found = Socket(name, _TYPES.get(kind & 15, str(kind)), protocol, local_port=local_port, remote_port=remote_port,
-                       server=bool(self.flags & LISTENS), peer_pid=peer)  # fmt: skip
+                       server=bool(self.flags & LISTENS), peer_pid=self.peer)  # fmt: skip
         if name == "AF_INET":
-            found.local, found.remote = _ip(local[:4]), _ip(remote[:4])
+            found.local, found.remote = ip_text(local[:4]), ip_text(remote[:4])
         elif name == "AF_INET6":
-            found.local, found.remote = _ip(local), _ip(remote)
+            found.local, found.remote = ip_text(local), ip_text(remote)
         elif self.flags & FILE:
             found.remote = self._path
             found.device, found.inode = _device(values[at + 2]), values[at]
@@ -332,52 +344,34 @@ class _Object:
 
 
 _UNKNOWN = Shape(())
-_ADDRESSES = frozenset(("connect", "bind", "sendto", "sendmsg"))
-_SIGNED = frozenset(("dirfd", "olddirfd", "newdirfd", "fd", "sockfd", "pid", "from_dirfd", "to_dirfd"))
-
-
-def _named(file: File | None, path: str, base: bytes) -> File | None:
-    """Add the path that the call was given; it is all there is where the call returned no file."""
-    if not path:
-        return file
-    if file is not None:
-        file.raw = path
-        return file
-    whole = path if path.startswith("/") else f"{base.decode('utf-8', 'surrogateescape')}/{path}"
-    return File(path=os.path.normpath(whole) if whole.startswith("/") else whole, raw=path)
-
-
-def _addressed(socket: Socket | None, data: bytes) -> Socket:
-    """Add what the caller wrote into the address: the only thing there is where the call failed."""
-    found = socket or Socket()
-    if len(data) < 2:
-        return found
-    family = family_name(int.from_bytes(data[:2], "little"))
-    if family == "AF_UNIX" and not found.remote:
-        name = data[2:]
-        text = b"@" + name[1:] if name[:1] == b"\0" else name
-        found.family, found.remote = family, text.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
-    elif found.remote_port:
-        return found  # the kernel knows where it is connected; the caller's memory may say something else by now
-    elif family == "AF_INET" and len(data) >= 8:
-        found.family, found.remote_port, found.remote = family, int.from_bytes(data[2:4], "big"), _ip(data[4:8])
-    elif family == "AF_INET6" and len(data) >= 24:
-        found.family, found.remote_port, found.remote = family, int.from_bytes(data[2:4], "big"), _ip(data[8:24])
-    return found
+_SIGNED = frozenset((
+    "dirfd", "olddirfd", "newdirfd", "fd", "sockfd", "pid", "from_dirfd", "to_dirfd", "pidfd", "tid", "tgid", "pid1",
+    "pid2",
+))  # fmt: skip
+_INTS = frozenset((
+    "cmd", "dev", "domain", "level", "mode", "nstype", "op", "operation", "protocol", "request", "sig", "type",
+))  # fmt: skip
+"""Arguments that are an int: the kernel drops the upper half of the register."""
 
 
 def _mode(shape: Shape, given: tuple[int, ...], arguments: dict[str, Any]) -> bool | None:
     if shape.mode == NOTHING:
         return None
     if shape.mode >= POINTER:
-        flags = arguments["flags"] = given[5]
+        flags, mode = given[5], given[4]
+        arguments["flags"], arguments["mode"] = flags, mode
     else:
         flags = given[shape.mode]
     return bool(flags & 3 or flags & 0o1100)
 
 
-def _ip(data: bytes) -> str:
-    return str(ipaddress.ip_address(data))
+def _narrow(arguments: dict[str, Any]) -> None:
+    """Take of each argument that is an int the half that the kernel takes."""
+    for name in _SIGNED & arguments.keys():
+        arguments[name] = _signed(arguments[name])
+    for name in _INTS & arguments.keys():
+        if isinstance(arguments[name], int):
+            arguments[name] &= 0xFFFFFFFF
 
 
 def _signed(number: int) -> int:

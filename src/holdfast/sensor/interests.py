@@ -20,6 +20,7 @@ class Want(IntFlag):
     MATCHING: it succeeded, and its path matches a pattern. FOREIGN: it succeeded, and its file is not a plain file or
     directory on the mount that is the process's root. ALL: it succeeded. REFUSED: it failed, but not because there is
     nothing of that name. ABSENT: it failed for that reason. CLIMBING: the path that was given has two dots in a row.
+    SPEAKING: it is a send that connects in substance, or says something to the host's kernel; whatever came of it.
     """
 
     NONE = 0
@@ -29,6 +30,7 @@ class Want(IntFlag):
     REFUSED = 8
     ABSENT = 16
     CLIMBING = 32
+    SPEAKING = 64
 
 
 EVERY = Want.ALL | Want.REFUSED
@@ -37,7 +39,8 @@ WIDE = Want.ALL | Want.ABSENT | Want.CLIMBING
 FOR_A_CONTAINER = frozenset((
     "open", "openat", "openat2", "creat", "connect", "chmod", "fchmod", "fchmodat", "fchmodat2", "link", "linkat",
     "mknod", "mknodat", "rename", "renameat", "renameat2", "symlink", "symlinkat", "truncate", "unlink", "unlinkat",
-    "mkdir", "mkdirat", "rmdir",
+    "mkdir", "mkdirat", "rmdir", "chown", "lchown", "fchown", "fchownat", "setxattr", "lsetxattr", "fsetxattr",
+    "setxattrat",
 ))  # fmt: skip
 """Calls that a sandbox makes for what runs inside it: on files and sockets that it was given of the host."""
 
@@ -94,7 +97,7 @@ def entries(wanted: Mapping[str, Interest]) -> Iterator[tuple[bytes, bytes]]:
         value = _FORM.pack(
             interest.host_read, interest.host_write, interest.contained_read, interest.contained_write,
             interest.host_ring, interest.contained_ring, argument, shape.file, shape.mode, *strings, shape.base,
-            shape.data, shape.length, shape.peer, name in FOR_A_CONTAINER, name in MOVES, name in TWICE,
+            shape.data, shape.length, shape.how, name in FOR_A_CONTAINER, name in MOVES, name in TWICE,
         )  # fmt: skip
         for place in places(name):
             yield struct.pack("<I", place), value

@@ -23,6 +23,7 @@ from holdfast.rules.judging import compile_rules
 from holdfast.rules.ruleset import Rule, Ruleset
 from holdfast.sensor import coverage
 from holdfast.sensor.processes import ancestors
+from holdfast.sensor.speech import acting
 
 ANCESTORS = 8
 _TOLD = (word.PATH, word.INNER_PATH, word.HOST_PATH)
@@ -62,7 +63,7 @@ class Judge:
 
     def judge(self, event: Event) -> Iterator[Alert]:
         """Iterate over the alerts that an event is worth."""
-        name = event.name
+        name = acting(event)
         if name in self._tests:
             test = self._tests[name]
         else:
@@ -74,6 +75,8 @@ class Judge:
         if self._rules is not None:
             for rule in self._rules.judge(event):
                 yield self._rule(event, rule)
+        if event.contained and event.file is not None and event.file.cut:
+            yield self._cut(event)
         if name == "gap":
             yield self._gap(event)
         elif name == "flood":
@@ -129,6 +132,15 @@ class Judge:
             output=f"{event.process.name} calls {call} faster than it can be looked at; what more it does with it may "
             "go unseen for the rest of this second",
             priority=Priority.WARNING, fields={"call": call}, tags=("container", "sensor"),
+        )  # fmt: skip
+
+    def _cut(self, event: Event) -> Alert:
+        way = event.get(word.PATH) or ""
+        return self._alert(
+            event, Origin.SENSOR, "path-cut", title="A container uses a path that is too long to be read whole",
+            output=f"{event.process.name} called {event.name} on a path of which the middle was left out; "
+            "a rule that asks for what stands there cannot be judged",
+            priority=Priority.NOTICE, fields={"event.path": way}, tags=("container", "sensor"),
         )  # fmt: skip
 
     def _blind(self, event: Event) -> Alert:

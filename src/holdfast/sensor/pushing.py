@@ -14,7 +14,7 @@ from holdfast.reason.allowed import Pattern, Shape
 from holdfast.reason.kernel_filter import KernelFilter, Result, Scope, kernel_filters
 from holdfast.rules.fields import field as falco_field
 from holdfast.rules.ruleset import Rule
-from holdfast.sensor.calls import NOTHING, RESULT, SHAPES
+from holdfast.sensor.calls import NARROW, NOTHING, RESULT, SHAPES
 from holdfast.sensor.interests import BULK, Interest, Want
 
 HEAD, TAIL = 200, 48
@@ -59,7 +59,7 @@ def pushed(rules: Iterable[Rule]) -> Pushed:
             continue
         for event in SHAPES:
             name = _CALLS.get(event, event)
-            if event not in rule.events:
+            if event not in rule.events or name in NARROW:
                 continue
             for one in kernel_filters((rule.condition,), kind, event):
                 _push(found, name, one)

@@ -12,8 +12,9 @@ from typing import Any, BinaryIO, NoReturn, TypeVar
 from holdfast.model.errors import NotReachable, NotUnderstood
 from holdfast.model.event import Answer, Container, Event, Executable, File, Process, Socket
 from holdfast.model.facts import Fact
+from holdfast.sensor.outside import Surroundings
 from holdfast.sensor.recording import PLAIN_EVENT, PLAIN_PROCESS, VERSION
-from holdfast.sensor.words import Surroundings, answers
+from holdfast.sensor.words import answers
 
 LONGEST = 8 << 20
 """Longest line, bytes."""
@@ -47,6 +48,11 @@ class Replay:
     _file: BinaryIO | None = None
     _name: str = ""
     _running: dict[int, Process] = field(default_factory=dict)
+
+    def inside(self, space: int, number: int) -> Process | None:
+        """Find who runs under a number in a pid namespace, named by its inode."""
+        running = self._running.values()
+        return next((one for one in running if (one.namespaces.get("pid"), one.virtual_pid) == (space, number)), None)
 
     def events(self) -> Iterator[Event]:
         """Iterate over the events.
@@ -108,6 +114,7 @@ def opened(path: Path) -> Replay:
         raise
     replay._file, replay._name = file, str(path)  # noqa: SLF001 - made here
     replay.around.process = replay._running.get  # noqa: SLF001 - the same
+    replay.around.inside = replay.inside
     replay.table = answers(replay.around)
     return replay
 

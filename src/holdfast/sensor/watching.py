@@ -14,16 +14,17 @@ from typing import Any, Self
 from holdfast.model.errors import NotUnderstood
 from holdfast.model.event import Answer, Event, Process
 from holdfast.model.facts import Fact
-from holdfast.sensor import bpf_file, interests, layout, pushing, snapshot
+from holdfast.sensor import bpf_file, interests, layout, pushing, snapshot, speech
 from holdfast.sensor.containers import Containers
 from holdfast.sensor.decode import CONTAINED, FLOODS, UNTOLD, Call, Decoder, Exec, Fork, Group, Head, Told, Who
 from holdfast.sensor.interests import BULK, CRITICAL, LIFE, Interest
 from holdfast.sensor.layers import Layers
 from holdfast.sensor.loader import Loaded, per_processor, processors
 from holdfast.sensor.objects import Objects
+from holdfast.sensor.outside import Surroundings
 from holdfast.sensor.processes import Life, Processes
 from holdfast.sensor.ring import Ring
-from holdfast.sensor.words import Surroundings, answers
+from holdfast.sensor.words import answers
 
 _RINGS = ("ring_critical", "ring_life", "ring_bulk")
 _TRACED = ("call_returned", "forked", "executed", "ended", "group_made", "group_removed")
@@ -99,8 +100,10 @@ class Sensor:
         _HOST.pack_into(held, 0, *ids)
         table.put(b"\0\0\0\0", bytes(held))
         self.containers = Containers(self.namespaces, look=snapshot.root_of, host_root=snapshot.root_of(1))
-        self.processes = Processes(placed=self.containers.placed, left=self.containers.ended)
+        self._inner: dict[tuple[int, int], Life] = {}
+        self.processes = Processes(placed=self._placed, left=self._left)
         self.around = Surroundings(self.namespaces, self.processes.alive.get, _device("/proc"))
+        self.around.inside = lambda space, number: self._inner.get((space, number))
         self._answers: dict[Fact[Any], Answer] = {**answers(self.around), **more}
         self.objects = Objects(self.namespaces["mnt"])
         self.layers = Layers()
@@ -181,6 +184,11 @@ class Sensor:
                 other = self.objects.other_name(event)
                 if other is not None:
                     yield other
+                further = told.further if isinstance(told, Call) else ()
+                for one in speech.others(event, further):
+                    if one.file is not None:
+                        self.objects.complete(one, None)
+                    yield one
 
     def dull(self, event: Event) -> None:
         """Say of the event that was handed out last that no technique is about it; its like is not told again soon.
@@ -319,6 +327,16 @@ class Sensor:
             name, head.at_ns, head.at_ns + offset, life, head.number, head.processor, result,
             contained=bool(who.flags & CONTAINED), answers=self._answers,
         )  # fmt: skip
+
+    def _placed(self, life: Life) -> None:
+        self._inner[life.namespaces.get("pid", 0), life.virtual_pid] = life
+        self.containers.placed(life)
+
+    def _left(self, life: Life) -> None:
+        key = life.namespaces.get("pid", 0), life.virtual_pid
+        if self._inner.get(key) is life:
+            del self._inner[key]
+        self.containers.ended(life)
 
     def _acting(self, who: Who, head: Head) -> tuple[Life, Mapping[str, int]]:
         """Return who acted, and the namespaces it was in before the call."""

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import errno
 import os
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from holdfast.model.event import Answer, Event, Process
+from holdfast.model.event import Answer, Event
 from holdfast.model.facts import Fact
 from holdfast.model.words import event as word
 from holdfast.reason.effective.syscall_table import CLONE_FLAGS, CONSTANTS, family_name
+from holdfast.sensor.calls import F_SETOWN, F_SETOWN_EX, FIOSETOWN, SIOCSPGRP
+from holdfast.sensor.outside import Surroundings, outside
+from holdfast.sensor.speech import UNREAD, acting
 
 MAGICS: Mapping[int, str] = {  # include/uapi/linux/magic.h
     0x9FA0: "proc", 0x62656572: "sysfs", 0x794C7630: "overlay", 0x27E0EB: "cgroup", 0x63677270: "cgroup2",
@@ -37,49 +39,28 @@ _NETLINK = {  # (protocol, type): include/uapi/linux/rtnetlink.h, nfnetlink.h, n
     (0, 24): "RTM_NEWROUTE", (0, 25): "RTM_DELROUTE", (0, 32): "RTM_NEWRULE", (0, 33): "RTM_DELRULE",
     (12, 10 << 8 | 0): "NFT_MSG_NEWTABLE", (12, 10 << 8 | 6): "NFT_MSG_NEWRULE", (12, 10 << 8 | 8): "NFT_MSG_DELRULE",
 }  # fmt: skip
-_REQUESTS = {CONSTANTS["TIOCSTI"]: "TIOCSTI", CONSTANTS["TIOCLINUX"]: "TIOCLINUX"}
+_REQUESTS = {CONSTANTS["TIOCSTI"]: "TIOCSTI", CONSTANTS["TIOCLINUX"]: "TIOCLINUX", FIOSETOWN: "FIOSETOWN",
+             SIOCSPGRP: "SIOCSPGRP"}  # fmt: skip
+_OWNERS = {F_SETOWN: "F_SETOWN", F_SETOWN_EX: "F_SETOWN_EX"}
+_CLONE3_FLAGS = {**CLONE_FLAGS, "CLONE_INTO_CGROUP": 1 << 33}
+"""clone3(2) has flags that did not fit into the register of clone(2)."""
+_XATTRS = frozenset(("setxattr", "lsetxattr", "fsetxattr", "setxattrat"))
+"""Those of a file's capabilities are a setuid bit by another name."""
 _CHANGES = frozenset((
     "creat", "mknod", "mknodat", "mkdir", "mkdirat", "rmdir", "unlink", "unlinkat", "rename", "renameat", "renameat2",
     "link", "linkat", "symlink", "symlinkat", "chmod", "fchmod", "fchmodat", "fchmodat2", "truncate", "mount",
-    "umount2", "move_mount",
+    "umount2", "move_mount", "chown", "lchown", "fchown", "fchownat", *_XATTRS,
 ))  # fmt: skip
 _OPENS = frozenset(("open", "openat", "openat2", "creat", "open_by_handle_at"))
-_PROCESSES = {"ptrace": "pid", "process_vm_readv": "pid", "process_vm_writev": "pid", "kill": "pid", "tkill": "tid",
-              "tgkill": "tgid", "rt_sigqueueinfo": "pid", "rt_tgsigqueueinfo": "tgid", "pidfd_open": "pid",
-              "kcmp": "pid1"}  # fmt: skip
-_LINK = re.compile(r"(?:^|/)proc/(self|thread-self|\d+)(?:/task/\d+)?/(root|cwd|fd/\d+|map_files/|exe)")
-_OF_PROCESS = re.compile(
-    r"(?:^|/)(\d+)(?:/task/\d+)?/(mem|environ|maps|root|cwd|fd|ns|fdinfo|exe|auxv|syscall|stack)\b"
-)
-_PROC = 0x9FA0
-_NSFS = 0x6E736673
 _ABSENT = frozenset((-errno.ENOENT, -errno.ENOTDIR))
 _NO_MEMBERS: frozenset[str] = frozenset()
-
-
-class Surroundings:
-    """What the answers need of the world beyond the event. Filled in by whoever runs the sensor.
-
-    Attributes:
-        namespaces: Inodes of the host's namespaces, by kind.
-        process: Finds a process by its number on the host.
-        proc: Device number of the host's own procfs; 0 where it is not known.
-        shared: Peer groups of the host's shared mounts.
-    """
-
-    def __init__(self, namespaces: Mapping[str, int], process: Callable[[int], Process | None], proc: int = 0) -> None:
-        """Keep them."""
-        self.namespaces = dict(namespaces)
-        self.process = process
-        self.proc = proc
-        self.shared: frozenset[int] = frozenset()
 
 
 def answers(around: Surroundings) -> dict[Fact[Any], Answer]:
     """Return how each word of ``model/words/event`` is answered."""
     return {
         word.IN_CONTAINER: lambda event: event.contained,
-        word.SYSCALL: lambda event: event.name,
+        word.SYSCALL: acting,
         word.PATH: _path,
         word.INNER_PATH: lambda event: (event.file.inner_path or None) if event.file else None,
         word.HOST_PATH: lambda event: (event.file.host_path or None) if event.file else None,
@@ -93,7 +74,7 @@ def answers(around: Surroundings) -> dict[Fact[Any], Answer]:
         word.SOCKET_FAMILY: _family,
         word.ADDRESS: lambda event: (event.socket.remote or None) if event.socket else None,
         word.PORT: lambda event: (event.socket.remote_port or None) if event.socket else None,
-        word.TARGET_OUTSIDE: lambda event: _outside(event, around),
+        word.TARGET_OUTSIDE: lambda event: outside(event, around),
         word.DEVICE: _device,
         word.ABSENT: lambda event: event.result in _ABSENT,
         word.COMMAND: _command,
@@ -112,7 +93,10 @@ def _path(event: Event) -> str | None:
             return target or None
         return None
     # What lies outside the root was reached through a link of procfs or an open directory: the way says more.
-    return (file.raw if (file.outside or file.loose) and file.raw else file.path) or None
+    away = file.outside or event.name == "chroot"  # which makes it the root
+    path = (file.raw if (away or file.loose) and file.raw else file.path) or None
+    # Of a directory that is entered or opened, what is asked is whether the way leads through another one.
+    return f"{path}/" if path and away and file.kind == "directory" and path[-1] != "/" else path
 
 
 def _write(event: Event) -> bool | None:
@@ -143,7 +127,9 @@ def _device(event: Event) -> str | None:
 
 
 def _sets_setuid(event: Event) -> bool | None:
-    if event.name not in {"chmod", "fchmod", "fchmodat", "fchmodat2", "open", "openat", "creat", "mknod", "mknodat"}:
+    if event.name in _XATTRS:
+        return event.arguments.get("name") == "security.capability"
+    if event.name not in {"chmod", "fchmod", "fchmodat", "fchmodat2", "mknod", "mknodat", *_OPENS}:
         return None
     mode = event.arguments.get("mode")
     return bool(mode & 0o6000) if isinstance(mode, int) and (event.write or event.name not in _OPENS) else None
@@ -172,7 +158,7 @@ def _flags(event: Event) -> frozenset[str]:
     if name == "setns":
         return _named(arguments.get("nstype", 0) & 0xFFFFFFFF, CLONE_FLAGS)
     if name == "clone3":
-        return _named(int.from_bytes(arguments.get("data", b"")[:8], "little"), CLONE_FLAGS)
+        return _named(int.from_bytes(arguments.get("data", b"")[:8], "little"), _CLONE3_FLAGS)
     return _NO_MEMBERS
 
 
@@ -195,7 +181,11 @@ def _command(event: Event) -> str | None:
     if event.name == "ioctl":
         request = arguments.get("request", 0) & 0xFFFFFFFF
         return _REQUESTS.get(request, hex(request))
+    if event.name == "fcntl":
+        return _OWNERS.get(arguments.get("cmd", 0), str(arguments.get("cmd", 0)))
     data = arguments.get("data")
+    if event.socket is not None and arguments.get("cut") and not data:
+        return UNREAD
     if event.socket is not None and event.socket.family == "AF_NETLINK" and isinstance(data, bytes) and len(data) >= 6:
         kind = int.from_bytes(data[4:6], "little")
         if event.socket.protocol == 12 and kind == 16 and len(data) >= 22:  # a batch of nftables; the next one counts
@@ -220,61 +210,3 @@ def _strange_program(event: Event) -> bool | None:
     if event.name != "execve" or event.result != 0 or event.file is None:
         return None
     return not event.contained and event.file.magic == 0x794C7630 and not event.process.container
-
-
-def _outside(event: Event, around: Surroundings) -> bool | None:
-    name, process, file = event.name, event.process, event.file
-    if name in _PROCESSES:
-        number = event.arguments.get(_PROCESSES[name])
-        return _process_outside(process, number, around) if isinstance(number, int) else None
-    if name == "setns":
-        if file is None:
-            return None
-        if file.magic == _NSFS:
-            return file.inode not in event.before.values()
-        return True  # a pidfd: its owner's namespaces, and nobody enters his own
-    if name in {"pidfd_send_signal", "pidfd_getfd", "process_madvise"}:
-        return process.namespaces.get("pid") == around.namespaces.get("pid") or None
-    if name in {"shmat", "shmget", "msgget", "semget"}:
-        return process.namespaces.get("ipc") == around.namespaces.get("ipc")
-    if name == "connect":
-        return process.namespaces.get("net") == around.namespaces.get("net")
-    if name in {"mount", "umount2", "move_mount"}:
-        return None if file is None else file.peers in around.shared  # what is mounted there is mounted on the host too
-    if file is None:
-        return None
-    return _file_outside(event, around)
-
-
-def _file_outside(event: Event, around: Surroundings) -> bool | None:
-    """A file outside: on a mount of another namespace, or in procfs of a process that is not of this container."""
-    file, process = event.file, event.process
-    if file is None:
-        return None
-    own = process.namespaces.get("mnt")
-    if file.resolved and file.outside and file.mount_namespace and own and file.mount_namespace != own:
-        return True
-    link = _LINK.search(file.raw)
-    if link is not None and link[1].isdigit() and not file.resolved:
-        return _process_outside(process, int(link[1]), around)
-    of = _OF_PROCESS.search(file.path if file.magic == _PROC else file.raw if not file.resolved else "")
-    if of is not None:
-        number = int(of[1])
-        if around.proc and file.device == around.proc:
-            return _process_outside(process, number, around, host_number=True)
-        return _process_outside(process, number, around)
-    return False if file.resolved else None
-
-
-def _process_outside(process: Process, number: int, around: Surroundings, *, host_number: bool = False) -> bool | None:
-    """Tell whether a process number means somebody who is not in the actor's container."""
-    if number <= 0:
-        number = -number
-        if number <= 1:  # everybody it may reach, or its own group
-            return None
-    if not host_number and process.namespaces.get("pid") != around.namespaces.get("pid"):
-        return False  # a number of its own pid namespace never means a process beyond it
-    target = around.process(number)
-    if target is None:
-        return None
-    return target.container is not process.container or process.container is None

@@ -73,8 +73,10 @@ TECHNIQUE = Technique(
         Change(container.SANDBOX, "gvisor", "run in a sandbox: its control groups are its own"),
     ),
     seen_as=is_(event.IN_CONTAINER, True)
-    & is_(event.WRITE, True)
-    & (named("/cgroup.procs") | (named("/tasks") & is_(event.FILE_SYSTEM, "cgroup"))),
+    & (
+        (is_(event.WRITE, True) & (named("/cgroup.procs") | (named("/tasks") & is_(event.FILE_SYSTEM, "cgroup"))))
+        | (is_(event.SYSCALL, "clone3") & has(event.FLAGS, "CLONE_INTO_CGROUP") & is_(event.TARGET_OUTSIDE, True))
+    ),
     seen_sample={event.IN_CONTAINER: True, event.WRITE: True, event.PATH: "/sys/fs/cgroup/cgroup.procs"},
     drill_class=DrillClass.D2,
     drill=tuple(

@@ -48,6 +48,7 @@ TECHNIQUE = Technique(
     ),
     seen_as=is_(event.IN_CONTAINER, True)
     & is_(event.SOCKET_FAMILY, "AF_NETLINK")
+    & is_(event.TARGET_OUTSIDE, True)
     & one_of(
         event.COMMAND,
         "RTM_NEWROUTE",
@@ -56,8 +57,14 @@ TECHNIQUE = Technique(
         "RTM_NEWRULE",
         "NFT_MSG_NEWRULE",
         "NFT_MSG_DELRULE",
+        "unread",
     ),
-    seen_sample={event.IN_CONTAINER: True, event.SOCKET_FAMILY: "AF_NETLINK", event.COMMAND: "RTM_NEWROUTE"},
+    seen_sample={
+        event.IN_CONTAINER: True,
+        event.SOCKET_FAMILY: "AF_NETLINK",
+        event.TARGET_OUTSIDE: True,
+        event.COMMAND: "RTM_NEWROUTE",
+    },
     drill_class=DrillClass.D1,
     drill=(
         Way(

@@ -49,7 +49,11 @@ TECHNIQUE = Technique(
     ),
     seen_as=is_(event.IN_CONTAINER, True)
     & is_(event.TARGET_OUTSIDE, True)
-    & one_of(event.SYSCALL, "kill", "tkill", "tgkill", "pidfd_send_signal", "rt_sigqueueinfo", "rt_tgsigqueueinfo"),
+    & (
+        one_of(event.SYSCALL, "kill", "tkill", "tgkill", "pidfd_send_signal", "rt_sigqueueinfo", "rt_tgsigqueueinfo")
+        | (is_(event.SYSCALL, "fcntl") & one_of(event.COMMAND, "F_SETOWN", "F_SETOWN_EX"))
+        | (is_(event.SYSCALL, "ioctl") & one_of(event.COMMAND, "FIOSETOWN", "SIOCSPGRP"))
+    ),
     seen_sample={event.IN_CONTAINER: True, event.TARGET_OUTSIDE: True, event.SYSCALL: "kill"},
     drill_class=DrillClass.D3,
     drill=(

@@ -33,7 +33,11 @@ KERNEL thread_info { u32 status; };
 KERNEL ns_common { u32 inum; };
 KERNEL user_namespace { struct ns_common ns; s32 level; };
 KERNEL pid_namespace { struct ns_common ns; u32 level; };
-KERNEL mnt_namespace { struct ns_common ns; };
+KERNEL rb_node { struct rb_node *rb_right; };
+KERNEL rb_root { struct rb_node *rb_node; };
+KERNEL list_head { struct list_head *next, *prev; };
+/* Its mounts: in the order of their numbers with the last at hand, in that order, or in the order of their making. */
+KERNEL mnt_namespace { struct ns_common ns; struct rb_node *mnt_last_node; struct rb_root mounts; struct list_head list; };
 KERNEL uts_namespace { struct ns_common ns; };
 KERNEL ipc_namespace { struct ns_common ns; };
 KERNEL cgroup_namespace { struct ns_common ns; };
@@ -77,16 +81,18 @@ KERNEL inode {
     u32 i_rdev;
     u32 i_nlink;
     struct super_block *i_sb;
+    void *i_private;
 };
+KERNEL fs_context { struct file_system_type *fs_type; };
 KERNEL dentry { struct dentry *d_parent; struct qstr d_name; struct inode *d_inode; struct super_block *d_sb; };
 KERNEL vfsmount { struct dentry *mnt_root; struct super_block *mnt_sb; s32 mnt_flags; };
-KERNEL list_head { struct list_head *next; };
 KERNEL mount {
     struct mount *mnt_parent;
     struct dentry *mnt_mountpoint;
     struct vfsmount mnt;
     struct mnt_namespace *mnt_ns;
-    struct list_head mnt_share;
+    struct list_head mnt_share, mnt_list;
+    struct rb_node mnt_node;
 };
 KERNEL path { struct vfsmount *mnt; struct dentry *dentry; };
 KERNEL file { struct path f_path; struct inode *f_inode; u32 f_flags; u32 f_mode; void *private_data; };
@@ -158,5 +164,7 @@ static struct task_struct *(*current_task)(void) = (void *)158;
 static struct pt_regs *(*registers_of)(struct task_struct *task) = (void *)175;
 
 #define fetch(to, from) read_kernel(&(to), sizeof(to), &(from))
+/* Whether the running kernel's struct has the member. */
+#define has(member) __builtin_preserve_field_info(member, 2)
 
 #endif

@@ -11,6 +11,24 @@
 #define PIECES 64
 #define NOTHING 7                /* in place of an argument's index */
 #define RESULT 6
+#define CONSTANT 8
+/* In place of a descriptor's index: an object that the call leaves behind, or names elsewhere. */
+enum placed {
+    PLACED_DIRECTORY = 8,        /* the current directory */
+    PLACED_ROOT = 9,             /* the root directory */
+    PLACED_GROUP = 10,           /* the control group in a struct clone_args */
+};
+enum how {
+    CONNECTS = 1,                /* the socket's other end is described */
+    SENDS_MESSAGE = 2,           /* data is a struct msghdr, of which the name counts */
+    SENDS_MESSAGES = 3,          /* data is an array of struct mmsghdr, of which the names count */
+    SENDS_TO = 4,
+    WRITES = 5,
+    WRITES_PARTS = 6,
+    SIGNALS = 7,                 /* the descriptor is a process */
+    MOUNTS = 8,                  /* the third string is the type of what was mounted */
+    OPENS_TYPE = 9,              /* the string is the type behind the descriptor that is returned */
+};
 
 enum want {                      /* a call is told if one of these holds; other bits narrow nothing */
     WANT_MATCHING = 1,           /* a pattern of path_heads or path_tails matches the resolved path */
@@ -19,6 +37,7 @@ enum want {                      /* a call is told if one of these holds; other 
     WANT_REFUSED = 8,            /* it failed, and not for want of the thing */
     WANT_ABSENT = 16,            /* it failed for want of the thing */
     WANT_CLIMBING = 32,          /* the path it was given has two dots in a row, whatever became of it */
+    WANT_SPEAKING = 64,          /* it is a send that connects in substance, or says something to the host's kernel */
 };
 
 /* What is wanted of one system call. Filled in from the compiled rules. */
@@ -26,13 +45,13 @@ struct interest {
     u8 host_read, host_write, contained_read, contained_write;   /* enum want; "write": calls without a mode, too */
     u8 host_ring, contained_ring; /* for what is wanted by ALL, ABSENT or CLIMBING alone; the rest is critical */
     u8 values;                   /* index of the argument that must be in `values`, NOTHING if any will do */
-    u8 file;                     /* index of the descriptor to describe, RESULT or NOTHING */
+    u8 file;                     /* index of the descriptor to describe, RESULT, NOTHING or enum placed */
     u8 mode;                     /* index of open flags, NOTHING if the call has none; 8 + index: pointer to open_how */
     u8 strings[4];               /* indexes of the strings */
     u8 base;                     /* index of the directory descriptor of strings[0]; RESULT: the current directory */
     u8 data;                     /* index of a pointer whose bytes are wanted */
-    u8 length;                   /* index of their number */
-    u8 peer;                     /* 1: describe the socket's other end; 2: data is a struct msghdr */
+    u8 length;                   /* index of their number; from CONSTANT on, CONSTANT more than the number itself */
+    u8 how;                      /* enum how: what else is to be known of it */
     u8 sandbox;                  /* 1: also what a sandbox does for its container; its other calls are its own work */
     u8 moves;                    /* 1: if it succeeds, paths mean something else: remembered verdicts are void */
     u8 twice;                    /* 1: it returns in the child too, with 0; the parent's return says it all */
@@ -140,6 +159,7 @@ struct walk {
     u32 flags;                   /* enum object_flag */
     u32 path, inside, above;     /* bytes, as in struct object */
     u32 count, mark;             /* pieces; of these, below the last mount */
+    u32 left, jumped;            /* pieces that are not spelled yet; some were left out for want of room */
     u32 crossed;                 /* a mount was left */
     u64 home;                    /* the mark's `top`; 0: whatever root the process has counts as its own */
 };
@@ -152,6 +172,13 @@ struct scratch {
     struct head_key head_key;
     struct tail_key tail_key;
     struct known now;
+    /* Of the call that is looked at, for the functions that look at a part of it. */
+    u64 file, sock;
+    u64 mnt, dentry;             /* what it leaves behind in place of a file */
+    s64 result;
+    u32 number, compat, spoke, end;
+    struct object base;          /* where its path begins */
+    volatile u64 word;           /* what was read last from the caller's memory; see path.h on loops and the verifier */
 };
 /* One per kind of program: a fork can be traced while a system call is. */
 enum { SCRATCH_CALL = 0, SCRATCH_EXEC = 1, SCRATCH_FORK = 2, SCRATCH_EXIT = 3, SCRATCH_GROUP = 4 };

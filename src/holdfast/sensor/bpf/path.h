@@ -15,7 +15,16 @@
 /* The state of a loop stands in memory and is volatile: the verifier then forgets its values from step to step, and the
  * states of the steps do not multiply. */
 
-/* Collect the names from an object up to the process's root, leaf first. */
+/* Names are kept leaf first. Of more than there is room for, those nearest to the leaf and those nearest to the root stay:
+ * what is looked for in a path stands at one of its ends. */
+#define LEAVES (PIECES / 2)
+#define DEPTH 256
+inline_ u32 slot_of(u32 count)
+{
+    return count < LEAVES ? count : LEAVES + (count & (LEAVES - 1));
+}
+
+/* Collect the names from an object up to the process's root. */
 apart int climb(u32 which)
 {
     struct scratch *s = scratch_of(which);
@@ -24,7 +33,7 @@ apart int climb(u32 which)
     volatile struct walk *w = &s->walk;
     w->count = w->mark = w->flags = 0;
     w->crossed = 0;
-    for (u32 step = 0; step < PIECES + 32; step++) {
+    for (u32 step = 0; step < DEPTH; step++) {
         struct dentry *dentry = w->dentry, *top = NULL, *parent = NULL;
         struct vfsmount *mnt = w->mnt;
         u32 count = w->count;
@@ -52,9 +61,7 @@ apart int climb(u32 which)
             w->mnt = (void *)above + __builtin_preserve_field_info(((struct mount *)0)->mnt, 0);
             continue;
         }
-        if (count >= PIECES)
-            break;
-        s->pieces[count & (PIECES - 1)] = dentry;
+        s->pieces[slot_of(count) & (PIECES - 1)] = dentry;
         w->count = count + 1;
         fetch(parent, dentry->d_parent);
         if (parent == dentry || !parent) {
@@ -71,7 +78,9 @@ apart int climb(u32 which)
     return 0;
 }
 
-/* Write the collected names, root first. */
+/* Write the collected names, root first. What there is no room for is left out in the middle, and "/..." stands there. */
+#define FRONT 1200
+#define BACK 4                   /* names */
 apart int spell(u32 which)
 {
     struct scratch *s = scratch_of(which);
@@ -80,17 +89,33 @@ apart int spell(u32 which)
     volatile struct walk *w = &s->walk;
     u32 start = w->at;
     w->inside = start;
-    for (u32 step = 0; step < PIECES; step++) {
+    w->left = w->count;
+    w->jumped = 0;
+    for (u32 step = 0; step < PIECES + 2; step++) {
         const unsigned char *name = NULL;
-        u32 count = w->count, at = w->at, index = count - 1 - step;
-        if (step >= count)
+        u32 left = w->left, at = w->at, index = left - 1, to = 0;
+        if (!left)
             break;
+        if (index >= LEAVES && index + LEAVES < w->count)
+            to = LEAVES;
+        else if (!w->jumped && left > BACK && (at - start >= FRONT || at >= TEXT - 1560))
+            to = BACK;
         if (at >= TEXT - 260) {
             w->flags |= OBJECT_CUT;
             break;
         }
-        struct dentry *piece = s->pieces[index & (PIECES - 1)];
-        if (index + 1 == w->mark)
+        if (to) {
+            if (w->mark <= left && w->mark > to)
+                w->inside = at;
+            w->flags |= OBJECT_CUT;
+            w->left = to;
+            w->jumped = to == BACK;
+            __builtin_memcpy(&s->text[at & (TEXT - 1)], "/...", 4);
+            w->at = at + 4;
+            continue;
+        }
+        struct dentry *piece = s->pieces[slot_of(index) & (PIECES - 1)];
+        if (left == w->mark)
             w->inside = at;
         if (step || !(w->flags & OBJECT_LOOSE)) {
             s->text[at & (TEXT - 1)] = '/';
@@ -101,6 +126,7 @@ apart int spell(u32 which)
         if (got > 1)
             at += (got - 1) & 255;
         w->at = at;
+        w->left = index;
     }
     u32 at = w->at;
     if (!w->count && at < TEXT) {
@@ -129,12 +155,12 @@ apart int climb_above(u32 which)
         top = w->root;
     w->dentry = top;
     w->count = 0;
-    for (u32 step = 0; step < PIECES; step++) {
+    for (u32 step = 0; step < DEPTH; step++) {
         struct dentry *dentry = w->dentry, *parent = NULL;
         fetch(parent, dentry->d_parent);
         if (parent == dentry || !parent)
             break;
-        s->pieces[step & (PIECES - 1)] = dentry;
+        s->pieces[slot_of(step) & (PIECES - 1)] = dentry;
         w->count = step + 1;
         w->dentry = parent;
     }
@@ -205,6 +231,7 @@ inline_ u32 describe_path(struct scratch *s, u32 which, struct task_struct *task
         if (w->count) {
             spell(which);
             to->above = w->path;
+            to->flags |= w->flags & OBJECT_CUT;
         }
     }
     return w->at;

@@ -3,14 +3,15 @@
  * A call is looked at when it returns. Then the kernel has resolved its paths and descriptors, the outcome is known, and
  * a call that a seccomp filter refused is seen too (the filter runs before the tracepoint of entry). Strings are read
  * from the process's memory at that time: a second thread may have changed them. What is judged is the kernel's object
- * where the call succeeded, the string only where it failed. */
-#include "path.h"
+ * where the call succeeded, the string only where it failed or where the kernel keeps none. */
+#include "looks.h"
 #include "quota.h"
-#include "sockets.h"
 #include "subject.h"
 
 #define TS_COMPAT 2
 #define SOCKETCALL 102           /* of the 32-bit table, as the numbers below that it is unpacked to */
+#define IPC 117                  /* the same for what shmat(2) and its like do */
+#define SHMAT 397
 #define PF_KTHREAD 0x00200000
 #define SECCOMP_MODE_FILTER 2
 #define O_ACCMODE 3
@@ -95,24 +96,6 @@ apart int climbing(u64 pointer)
                 return 1;
     }
     return 0;
-}
-
-inline_ u64 argument(u64 *arguments, u32 index)
-{
-    return index < 6 ? arguments[index & 7] : 0;
-}
-
-inline_ u32 copy_string(struct scratch *s, u64 from, u32 at, u16 *length)
-{
-    *length = 0;
-    if (!from || at >= TEXT - 512)
-        return at;
-    long got = read_user_text(&s->text[at & (TEXT - 1)], 512, (void *)from);
-    if (got > 1) {
-        *length = (got - 1) & 511;
-        at += *length;
-    }
-    return at;
 }
 
 inline_ struct mark mark_of(struct task_struct *task, u32 kind)
@@ -202,6 +185,10 @@ int call_returned(u64 *context)
                      SOCKETCALL;
             read_user(given, sizeof(given), (void *)(u64)(u32)registers->cx);
             unpacked = number != SOCKETCALL;
+        } else if (number == IPC && (registers->bx & 0xffff) == 21) {
+            number = SHMAT;
+            given[0] = registers->cx;
+            unpacked = 1;
         }
         number += COMPAT;
     } else if (number >= COMPAT) {
@@ -223,6 +210,12 @@ int call_returned(u64 *context)
     u32 reads = contained ? wanted->contained_read : wanted->host_read;
     u32 writes = contained ? wanted->contained_write : wanted->host_write;
     if (!(reads | writes) || (u32)task->tgid == host_is.sensor)
+        return 0;
+    u32 how = wanted->how, hosts_network = 0;
+    struct nsproxy *spaces = task->nsproxy;
+    if (spaces)
+        hosts_network = spaces->net_ns->ns.inum == host_is.net;
+    if (!hosts_network && (how == WRITES || how == WRITES_PARTS))
         return 0;
     struct scratch *s = scratch_of(SCRATCH_CALL);
     if (!s)
@@ -249,37 +242,41 @@ int call_returned(u64 *context)
     }
     /* How the file is opened, where the call says it. */
     u32 write = 1;
-    u64 how = 0;
     if (wanted->mode != NOTHING) {
-        if (wanted->mode >= 8)
-            read_user(&how, sizeof(how), (void *)argument(call->arguments, wanted->mode - 8));
-        else
-            how = argument(call->arguments, wanted->mode);
-        write = (how & O_ACCMODE) || (how & (O_CREAT | O_TRUNC));
-        if (wanted->mode >= 8)
-            call->arguments[5] = how; /* openat2 has four arguments; its flags are kept in the last place */
+        u64 opens[2] = {};
+        if (wanted->mode >= 8) {
+            /* openat2 has four arguments; flags and mode are kept in the last places */
+            read_user(opens, sizeof(opens), (void *)argument(call->arguments, wanted->mode - 8));
+            call->arguments[5] = opens[0];
+            call->arguments[4] = opens[1];
+        } else {
+            opens[0] = argument(call->arguments, wanted->mode);
+        }
+        write = (opens[0] & O_ACCMODE) || (opens[0] & (O_CREAT | O_TRUNC));
     }
     u32 want = write ? writes : reads;
     u32 ring = contained ? wanted->contained_ring : wanted->host_ring;
+    u32 told = !!(want & WANT_ALL);
     if (result < 0) {
         u32 absent = result == -ENOENT || result == -ENOTDIR || result == -EINTR || result == -EAGAIN;
         u32 asked = want & (absent ? WANT_ABSENT : WANT_REFUSED);
-        if (!asked && !(want & WANT_CLIMBING))
+        told = !!asked;
+        if (!asked && !(want & (WANT_CLIMBING | WANT_SPEAKING)))
             return 0;
-        if (!asked && !climbing(argument(call->arguments, wanted->strings[0])))
+        if (!asked && (want & WANT_CLIMBING) && !climbing(argument(call->arguments, wanted->strings[0])))
             return 0;
         if (asked == WANT_REFUSED)
             ring = RING_CRITICAL;
-    } else if (!(want & (WANT_MATCHING | WANT_FOREIGN | WANT_ALL | WANT_CLIMBING))) {
+    } else if (!(want & (WANT_MATCHING | WANT_FOREIGN | WANT_ALL | WANT_CLIMBING | WANT_SPEAKING))) {
         return 0;
     }
     if (wanted->values != NOTHING) {
-        struct value value = {.argument = argument(call->arguments, wanted->values), .number = number};
+        /* Such an argument is an int: the kernel drops what is above. */
+        struct value value = {.argument = (u32)argument(call->arguments, wanted->values), .number = number};
         if (!map_lookup(&values, &value))
             return 0;
     }
 
-    u32 at = 0;
     __builtin_memset(&call->object, 0, sizeof(call->object));
     call->base = call->data = 0;
     call->cookie = 0;
@@ -287,8 +284,29 @@ int call_returned(u64 *context)
     struct file *file = NULL;
     if (wanted->file == RESULT)
         file = file_of(task, result);
-    else if (wanted->file != NOTHING)
+    else if (wanted->file == PLACED_GROUP)
+        file = group_of(task, call->arguments[0], call->arguments[1]);
+    else if (wanted->file < RESULT)
         file = file_of(task, (s32)argument(call->arguments, wanted->file));
+    struct fs_struct *fs = task->fs;
+    s->mnt = s->dentry = 0;
+    if (result >= 0 && fs && wanted->file == PLACED_DIRECTORY) {
+        s->mnt = (u64)fs->pwd.mnt;
+        s->dentry = (u64)fs->pwd.dentry;
+    } else if (result >= 0 && fs && wanted->file == PLACED_ROOT) {
+        s->mnt = (u64)fs->root.mnt;
+        s->dentry = (u64)fs->root.dentry;
+    }
+    struct sock *sk = file && wanted->mode == NOTHING ? sock_of(file) : NULL;
+    u32 spoke = 0;
+    s->sock = (u64)sk;
+    if (want & WANT_SPEAKING) {
+        spoke = speaks(how, compat, hosts_network);
+        if (spoke)
+            ring = RING_CRITICAL;
+        else if (!told)
+            return 0;
+    }
     struct known *known = NULL, now = {};
     u32 climbs = 0;
     if (result >= 0 && (want & WANT_CLIMBING) && !(want & WANT_ALL))
@@ -302,13 +320,13 @@ int call_returned(u64 *context)
             known->stamp == now.stamp)
             return 0;
     }
-    if (file) {
-        struct sock *sk = wanted->mode == NOTHING ? sock_of(file) : NULL;
-        if (sk)
-            at = describe_socket(s, task, sk, &call->object, at, wanted->peer);
-        else
-            at = describe_file(s, SCRATCH_CALL, task, file, &call->object, at);
-    }
+    s->file = (u64)file;
+    s->result = result;
+    s->number = number;
+    s->compat = compat;
+    s->spoke = spoke;
+    s->end = 0;
+    look_at_object();
     if (result >= 0 && (call->object.flags & OBJECT_FILE)) {
         u32 bit = (contained ? 4 : 1) << (write ? 1 : 0);
         u32 kind = call->object.mode & S_IFMT;
@@ -334,72 +352,14 @@ int call_returned(u64 *context)
             return 0;
         }
     }
-    /* A relative path begins somewhere. */
-    if (wanted->base != NOTHING && wanted->strings[0] != NOTHING) {
-        u64 pointer = argument(call->arguments, wanted->strings[0]);
-        char first = 0;
-        read_user(&first, 1, (void *)pointer);
-        if (first != '/' && !file) {
-            struct object base = {};
-            s32 directory = wanted->base == RESULT ? -100 : (s32)argument(call->arguments, wanted->base);
-            if (directory == -100) {
-                struct fs_struct *fs = task->fs;
-                if (fs)
-                    describe_path(s, SCRATCH_CALL, task, fs->pwd.mnt, fs->pwd.dentry, NULL, &base, at, 0);
-            } else {
-                struct file *from = file_of(task, directory);
-                struct vfsmount *mnt = NULL;
-                struct dentry *dentry = NULL;
-                if (from) {
-                    fetch(mnt, from->f_path.mnt);
-                    fetch(dentry, from->f_path.dentry);
-                    describe_path(s, SCRATCH_CALL, task, mnt, dentry, NULL, &base, at, 0);
-                }
-            }
-            at += base.path;
-            call->base = base.path;
-        }
-    }
-    for (u32 i = 0; i < 4; i++)
-        if (wanted->strings[i] != NOTHING)
-            at = copy_string(s, argument(call->arguments, wanted->strings[i]), at, &call->strings[i]);
-    if (wanted->data != NOTHING && at < TEXT - 512) {
-        u64 pointer = argument(call->arguments, wanted->data);
-        u64 length = argument(call->arguments, wanted->length);
-        if (wanted->peer == 2) {
-            /* struct msghdr: the name comes first, then its length */
-            u64 message = pointer;
-            u32 size = 0;
-            pointer = 0;
-            read_user(&pointer, compat ? 4 : 8, (void *)message);
-            read_user(&size, sizeof(size), (void *)message + (compat ? 4 : 8));
-            length = size;
-        }
-        if (call->object.family == AF_NETLINK) {
-            /* What is said to the kernel counts, not to whom. */
-            if (wanted->peer == 2) {
-                u64 message = argument(call->arguments, wanted->data), parts = 0;
-                pointer = length = 0;
-                read_user(&parts, compat ? 4 : 8, (void *)message + (compat ? 8 : 16));
-                read_user(&pointer, compat ? 4 : 8, (void *)parts);
-                read_user(&length, compat ? 4 : 8, (void *)parts + (compat ? 4 : 8));
-            } else {
-                pointer = call->arguments[1];
-                length = call->arguments[2];
-            }
-        }
-        if (length > 256)
-            length = 256;
-        if (pointer && length && !read_user(&s->text[at & (TEXT - 1)], length & 511, (void *)pointer)) {
-            call->data = length;
-            at += length & 511;
-        }
-    }
+    begin_at();
+    collect_strings();
+    collect_data();
     call->result = result;
     call->number = number;
     call->compat = compat;
-    call->head.text = at;
-    send_call(ring, bounded(at));
+    call->head.text = s->end;
+    send_call(ring, bounded(s->end));
     return 0;
 }
 
