@@ -16,6 +16,8 @@ from holdfast.model.drill import StepAnswer
 from holdfast.model.technique import ProvedBy, Technique, Way
 
 _TOLD = 100
+_OVER_HTTP = frozenset({"http", "metadata"})
+_HTTP_REFUSED = 400
 _NO_WAY = "there is no harmless way to try it"
 _NOT_HERE = "what it needs cannot be arranged on this machine without harm"
 
@@ -135,7 +137,7 @@ def _one(session: Session, technique: Technique, way: Way, filled: Filled, surro
             surround.boundary(f"step {step.act}")
             answer = tries.step(step.act, step.args)
             data.append(answer.data)
-            told.append(StepAnswer(step.act, _told(step.args), _named(answer)))
+            told.append(StepAnswer(step.act, _told(step.args), _named(step.act, answer)))
             if answer.errno or answer.result < 0:
                 break
         done = len(told) == len(filled.steps) and answer is not None and not answer.errno
@@ -187,7 +189,9 @@ def _proved(way: Way, filled: Filled, surround: Surround, last: str, data: bytes
     return surround.written(filled.token, filled.outside) if done or way.global_effect else False
 
 
-def _named(answer: Answer) -> str:
+def _named(act: str, answer: Answer) -> str:
+    if act in _OVER_HTTP and answer.result >= _HTTP_REFUSED:
+        return f"HTTP {answer.result}"
     if not answer.errno:
         return "ok" if answer.result >= 0 else str(answer.result)
     return errno_module.errorcode.get(answer.errno, str(answer.errno))
