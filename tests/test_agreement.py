@@ -12,9 +12,11 @@ from drill_made import shop
 from holdfast import techniques
 from holdfast.app import agreement, drill, drill_place
 from holdfast.app.settings import Settings
-from holdfast.drill.configurations import AXES, Offer, draw
+from holdfast.drill.configurations import AXES, OF_A_PART, Offer, draw
+from holdfast.drill.stand_in_paths import is_socket
 from holdfast.model.agreement import Agreement
 from holdfast.model.drill import Outcome
+from holdfast.model.replica import Bind, Replica
 from holdfast.model.truth import NO, YES
 from holdfast.reason.effective.capabilities import EVERY
 
@@ -57,13 +59,35 @@ def test_what_cannot_be_started_is_not_drawn(narrow: Offer) -> None:
         assert replica.capabilities_added <= narrow.capabilities
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_what_only_this_place_can_show_is_always_drawn(seed: int) -> None:
+    place = replace(OFFER, parts=frozenset(OF_A_PART))
+    wanted = [binds for part in OF_A_PART.values() for note in part if (binds := mounted(note["mounts"]))]
+    drawn = [replica.binds for _, replica in draw(place, seed, 6)]
+    assert all(binds in drawn for binds in wanted)
+    assert len(drawn) == 6
+    assert [len(draw(place, seed, count)) for count in (1, 3)] == [1, 3]
+
+
+def mounted(name: str) -> tuple[Bind, ...]:
+    """Return the mounts of one value of the axis."""
+    return AXES["mounts"][name](Replica()).binds
+
+
+def test_every_folder_and_socket_that_a_host_part_acts_on_is_drawn_somewhere() -> None:
+    names = {note["mounts"] for part in OF_A_PART.values() for note in part}
+    sources = {bind.source for name in names for bind in mounted(name)}
+    assert {"/run/systemd/private", "/run/dbus/system_bus_socket", "/etc/systemd/system"} <= sources
+    assert "/usr/share/containers/oci/hooks.d" in sources
+
+
 def test_gvisor_is_given_nothing_that_it_refuses() -> None:
     boxed = [replica for _, replica in draw(OFFER, 1, 400) if replica.runtime == "runsc"]
     assert boxed
     for replica in boxed:
         assert not replica.nodes
         assert not replica.namespaces
-        assert not any(bind.source.endswith(".sock") for bind in replica.binds)
+        assert not any(is_socket(bind.source) for bind in replica.binds)
 
 
 def test_the_sums_and_the_page() -> None:

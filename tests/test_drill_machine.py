@@ -34,6 +34,7 @@ def quiet(_line: str) -> None:
         ("KERNELS", ("6.1",)),
         ("SUBORDINATE", {}),
         ("SIZE_MB", 1),
+        ("MASKED", ()),
         ("script", lambda name: name),
     ],
 )
@@ -49,6 +50,7 @@ def test_another_recipe_has_another_digest(monkeypatch: pytest.MonkeyPatch, attr
 def test_a_script_of_the_disk_is_a_shell_script_that_parses(name: str) -> None:
     text = recipe.script(name)
     assert text.strip()
+    assert text.startswith(("#", "version = "))
     if "." not in name:
         subprocess.run(["sh", "-n"], input=text, text=True, check=True)
 
@@ -56,6 +58,7 @@ def test_a_script_of_the_disk_is_a_shell_script_that_parses(name: str) -> None:
 def test_flavours_are_well_formed() -> None:
     wanted = {
         *("apparmor", "plain", "cgroup1", "new-kernel", "new-kernel-plain", "userns-remap", "rootless", "podman"),
+        "systemd",
     }
     assert wanted <= set(FLAVOURS)
     assert len({flavour.says for flavour in FLAVOURS.values()}) == len(FLAVOURS)
@@ -69,6 +72,8 @@ def test_flavours_are_well_formed() -> None:
         )
         assert not flavour.rootless or flavour.engine == "podman"
         assert not flavour.userns_remap or flavour.engine == "docker"
+        assert flavour.init == "own" or flavour.cgroup == "v2", "systemd mounts the groups itself, as Debian 12 does"
+        assert b"init=" in carry.job(flavour, ["true"], 60)["flavour"].encode()
 
 
 def test_the_one_line_format_is_read() -> None:

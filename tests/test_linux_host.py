@@ -20,6 +20,10 @@ DATA = Path(__file__).parent / "data" / "host"
 Records = dict[str, str | Error]
 
 
+PODMAN = "Package: podman\nStatus: install ok installed\nVersion: 4.3.1+ds1-8\n"
+FEATURES = "/sys/kernel/security/apparmor/features/"
+
+
 def recorded(name: str) -> Records:
     raw = json.loads((DATA / name).read_text(encoding="utf-8"))
     return {key: entry if isinstance(entry, str) else trouble(key, entry) for key, entry in raw.items()}
@@ -156,10 +160,46 @@ def test_podman_is_told_by_its_containers_where_no_engine_runs(ubuntu: Records) 
     for name in ("docker:/version", "docker:/info", "process:dockerd", "process:containerd"):
         ubuntu[name] = missing(name)
     assert read_host(ubuntu).value(engine.NAME) == "docker", "by its package"
+    ubuntu["/var/lib/dpkg/status"] = f"{ubuntu['/var/lib/dpkg/status']}\n\n{PODMAN}"
+    assert read_host(ubuntu).value(engine.NAME) == "podman", "it needs no daemon"
     ubuntu["process:conmon"] = "812 0\n/usr/bin/conmon\n--api-version\n1\n"
     assert read_host(ubuntu).value(engine.NAME) == "podman"
     ubuntu["process:crio"] = "700 0\n/usr/bin/crio\n"
     assert read_host(ubuntu).value(engine.NAME) == "cri-o"
+
+
+def test_a_bus_can_refuse_only_where_apparmor_has_rules_for_it(ubuntu: Records) -> None:
+    """Ubuntu's kernels have them. On Debian 12, whose kernel has none, an order of a confined container was obeyed."""
+    assert host.APPARMOR_DBUS not in read_host(ubuntu), "nobody looked"
+    ubuntu[FEATURES] = "caps\ndbus\nfile\nnetwork\nnetwork_v8\n"
+    ubuntu[f"{FEATURES}network/"] = "af_mask\naf_unix\n"
+    ubuntu[f"{FEATURES}network_v8/"] = "af_mask\n"
+    ubuntu[f"{FEATURES}network_v9/"] = missing(f"{FEATURES}network_v9")
+    assert read_host(ubuntu).value(host.APPARMOR_DBUS) is True
+    for change in ({f"{FEATURES}network/": "af_mask\n"}, {FEATURES: "caps\nfile\nnetwork_v8\n"}):
+        assert read_host({**ubuntu, **change}).value(host.APPARMOR_DBUS) is False
+    ubuntu[f"{FEATURES}network_v9/"] = trouble(FEATURES, {"refused": True})
+    assert host.APPARMOR_DBUS not in read_host(ubuntu)
+
+
+def test_podman_reads_hooks_in_etc_only_where_it_is_told_to(fedora: Records) -> None:
+    def answers(text: str | Error) -> list[bool | None]:
+        shipped = "/usr/share/containers/containers.conf"
+        facts = read_host({**fedora, "/etc/containers/containers.conf": text, shipped: ""})
+        return [facts.value(engine.OCI_HOOKS_DIR), facts.value(engine.OCI_HOOKS_IN_ETC)]
+
+    assert answers(missing("/etc/containers/containers.conf")) == [True, False]
+    assert answers("[engine]\n") == [True, False]
+    assert answers('[engine]\nhooks_dir = ["/etc/containers/oci/hooks.d/"]\n') == [True, True]
+    assert answers('[engine]\nhooks_dir = ["/opt/hooks"]\n') == [True, False]
+    assert answers("[engine\n") == [True, None]
+    assert answers(trouble("/etc/containers/containers.conf", {"refused": True})) == [True, None]
+
+
+def test_podman_beside_docker_runs_hooks_too(ubuntu: Records) -> None:
+    ubuntu["process:conmon"] = "812 0\n/usr/bin/conmon\n--api-version\n1\n"
+    facts = read_host(ubuntu)
+    assert (facts.value(engine.NAME), facts.value(engine.OCI_HOOKS_DIR)) == ("docker", True)
 
 
 # --- unknown is never "no" --------------------------------------------------------------------------------------------

@@ -16,10 +16,11 @@ from holdfast.app.progress import Progress
 from holdfast.app.scan import described_in, readings
 from holdfast.app.settings import Settings
 from holdfast.app.targets import Targets, sort_targets
-from holdfast.drill.configurations import LEAKING, Offer, draw
+from holdfast.drill.configurations import LEAKING, OF_A_PART, Offer, draw
 from holdfast.drill.container_line import EXPIRES
 from holdfast.drill.lab import LAB
 from holdfast.drill.likeness import replica_of
+from holdfast.drill.parts import runs_here
 from holdfast.model.errors import NotReachable, NotUnderstood, Usage
 from holdfast.model.replica import Neighbour, Replica
 from holdfast.model.words import declared
@@ -144,6 +145,7 @@ def offer() -> Offer:
         held,
         privileged=len(held) == _OLD,
         bridge=engine == "docker" and Path("/sys/class/net/docker0").is_dir(),
+        parts=frozenset(name for name in OF_A_PART if runs_here(name, engine)),
     )
 
 

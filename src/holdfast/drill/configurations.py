@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from holdfast.drill.stand_in_paths import is_socket
 from holdfast.model.replica import Bind, Neighbour, Node, Replica
 
 Change = Callable[[Replica], Replica]
@@ -26,6 +27,7 @@ class Offer:
         capabilities: Those that can be handed out.
         privileged: The privileged flag works.
         bridge: The engine has a bridge network.
+        parts: Parts of the host that few hosts have; see ``OF_A_PART``.
     """
 
     engine: str
@@ -33,6 +35,7 @@ class Offer:
     capabilities: frozenset[str]
     privileged: bool
     bridge: bool
+    parts: frozenset[str] = frozenset()
 
 
 def _with(**changes: object) -> Change:
@@ -145,6 +148,11 @@ AXES: Mapping[str, Mapping[str, Change]] = {
         "engine's state": _paths("/var/lib/docker", "/var/lib/containerd"),
         "a Kubernetes node": _paths(*_NODE_DIRECTORIES),
         "daemons": _paths(*_DAEMONS),
+        "system bus": _paths("/run/dbus/system_bus_socket"),
+        "systemd's own socket": _paths("/run/systemd/private"),
+        "unit files": _paths("/etc/systemd/system", "/run/systemd/system"),
+        "hooks": _paths("/usr/share/containers/oci/hooks.d", "/etc/containers/oci/hooks.d"),
+        "CDI": _paths("/etc/cdi", "/run/cdi"),
         "containerd.sock": _paths("/run/containerd/containerd.sock"),
         "a data directory": _paths("/srv/holdfast"),
         "a data directory, shared": _bound(Bind("/srv/holdfast", "/mnt/srv", propagation="rshared")),
@@ -198,6 +206,17 @@ PLACES_OF_NOTE: tuple[Mapping[str, str], ...] = (
 )
 """Drawn first: each technique meets a container in which it should work, whatever the rest of the draw is."""
 
+OF_A_PART: Mapping[str, tuple[Mapping[str, str], ...]] = {
+    "systemd": (
+        {"mounts": "systemd's own socket"},
+        {"mounts": "system bus"},
+        {"mounts": "system bus", "security module": "unconfined"},
+        {"mounts": "unit files"},
+    ),
+    "OCI hooks": ({"mounts": "hooks"},),
+}
+"""Part of a host -> containers that never fail to be drawn where it runs: few places can show what they can do."""
+
 
 def draw(offer: Offer, seed: int, count: int) -> list[tuple[str, Replica]]:
     """Draw configurations.
@@ -205,7 +224,8 @@ def draw(offer: Offer, seed: int, count: int) -> list[tuple[str, Replica]]:
     Args:
         offer: What the place can start; values that it cannot are passed over.
         seed: The same seed and offer draw the same.
-        count: How many; the configurations of note come first, then pairwise cover, then random ones.
+        count: How many; what only this place can show comes first, then the configurations of note, then pairwise
+            cover, then random ones.
 
     Returns:
         (name, replica) pairs. The name tells every value that is not the default.
@@ -213,14 +233,16 @@ def draw(offer: Offer, seed: int, count: int) -> list[tuple[str, Replica]]:
     chance = random.Random(seed)  # noqa: S311 - a draw to be repeated, no secret
     axes = {name: [value for value in values if _offered(name, value, offer)] for name, values in AXES.items()}
     default = {name: values[0] for name, values in axes.items()}
+    first = [{**default, **note} for part in sorted(offer.parts) for note in OF_A_PART.get(part, ())]
     rows: list[dict[str, str]] = []
     for note in PLACES_OF_NOTE:
         row = {**default, **note}
-        if row not in rows and all(value in axes[name] for name, value in note.items()):
+        if row not in rows and row not in first and all(value in axes[name] for name, value in note.items()):
             rows.append(row)
     # With another seed the draw begins elsewhere, so that a short one does not try the same few containers for ever.
     chance.shuffle(rows)
-    rows = rows[: max(1, count * 2 // 3)] if count < len(rows) * 3 // 2 else rows
+    rows = first + rows
+    rows = rows[: max(1, len(first), count * 2 // 3)] if count < len(rows) * 3 // 2 else rows
     rows += _pairwise(axes, chance, count - len(rows))
     while len(rows) < count:
         rows.append({name: chance.choice(values) for name, values in axes.items()})
@@ -278,7 +300,7 @@ def _replica(row: Mapping[str, str], offer: Offer) -> Replica:
         replica = replace(replica, unmasked=False, device_rules=(), nodes=())
     if replica.runtime == "runsc":
         # gVisor has no cgroups, devices or sockets of the host to hand on, and says so when it is asked for them.
-        files = (bind for bind in replica.binds if not bind.source.endswith((".sock", "-sock", ".socket")))
+        files = (bind for bind in replica.binds if not is_socket(bind.source))
         binds = tuple(replace(bind, propagation="") for bind in files)
         replica = replace(replica, binds=binds, nodes=(), device_rules=(), namespaces=frozenset())
     if replica.user_map:

@@ -85,6 +85,7 @@ class Finders:
             "file": lambda path: self._seen(path, folder=None),
             "socket": self._socket,
             "engine": self._engine,
+            "systemd": self._systemd,
             "secret": lambda path: self._secret(path, 0o600),
             "open_secret": lambda path: self._secret(path, 0o644),
             "canary": lambda _: [self.ground.canary()],
@@ -124,6 +125,9 @@ class Finders:
             "leaked": lambda _: [Place("3", real=bool(self.leaked[1]))],
             "leaked_secret": lambda _: [Place(self.leaked[0] or "secret", secret=self.leaked[1])],
             "engine_request": lambda _: [self.ground.engine_request(self.box.replica.engine)],
+            "hooks": self._hooks,
+            "hook": lambda _: [self.ground.hook()],
+            "unit_request": lambda kind: [self.ground.unit_request(kind)],
             "namespace_request": lambda _: [self.ground.namespace_request()],
             "own_group": lambda _: [Place("", secret=self._own_group())],
         }
@@ -145,6 +149,16 @@ class Finders:
 
     def _engine(self, path: str) -> list[Place]:
         return [Place(place.text, hearing=self.ground.containerd(), real=place.real) for place in self._socket(path)]
+
+    def _systemd(self, path: str) -> list[Place]:
+        """Return the host's own socket; none where a start of a unit would be one too many, or one of ours listens."""
+        found = self._socket(path) if self.ground.real else []
+        return [place for place in found if place.real and place.hearing is None]
+
+    def _hooks(self, path: str) -> list[Place]:
+        """Return the host's own directory; none where its engine is not to be touched, or takes nothing from there."""
+        found = self._seen(path, folder=True) if self.ground.real else []
+        return [place for place in found if place.real]
 
     def _secret(self, path: str, mode: int, owner: int = 0) -> list[Place]:
         found: list[Place] = []

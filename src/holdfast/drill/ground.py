@@ -22,6 +22,7 @@ from holdfast.drill.places import Filled, Place
 from holdfast.drill.relay import Relay
 from holdfast.drill.stage import Disk, Planted, Stage
 from holdfast.drill.staging import ENGINE_SOCKETS, KERNEL_TREES
+from holdfast.drill.system_bus import unit_request
 from holdfast.drill.undo_engine import EXPIRES, LABEL
 from holdfast.model.errors import Error, NotPermitted, NotReachable, Unsafe
 
@@ -362,6 +363,28 @@ class Ground:
         head = "holdfast-"
         length = len(head) + len(self.new_token())
         return Place(f"0a{length + 2:02x}0a{length:02x}{head.encode().hex()}{{token_hex}}")
+
+    def hook(self) -> Place:
+        """Return a hook with which an engine leaves the token in the folder of marks.
+
+        Source:
+            https://github.com/containers/common/blob/main/pkg/hooks/docs/oci-hooks.5.md
+        """
+        hook = {"path": self.helper_word}
+        return Place(
+            json.dumps({"version": "1.0.0", "hook": hook, "when": {"always": True}, "stages": ["createRuntime"]})
+        )
+
+    def unit_request(self, kind: str) -> Place:
+        """Return what asks systemd for a unit that leaves the token in the folder of marks.
+
+        Args:
+            kind: ``bus`` where it is said to the message bus, else ``private``.
+        """
+        token = self.new_token()
+        program = self.helper_word.replace("{token}", token)
+        said = unit_request(f"holdfast-{token}.service", program, bus=kind == "bus")
+        return Place(said.decode("ascii", "surrogateescape").replace(token, "{token}"))
 
     def prepare(self, filled: Filled, *, global_effect: bool) -> None:
         """Write down what the steps will leave outside the run folder, and make what they point to.

@@ -5,6 +5,9 @@
 ``{in:DIR}``           a directory of the host as the container sees it; ``*`` stands for one component
 ``{file:PATH}``        a file of the host that is there, as the container sees it
 ``{socket:PATH}``      a socket of the host; ``{engine:PATH}`` the same where an engine listens
+``{systemd:PATH}``     the same where systemd takes orders; in a virtual machine only
+``{unit_request:...}``   an order to it for a unit that leaves the token; for its ``private`` socket or a ``bus``
+``{hooks:DIR} {hook}``  a directory from which an engine takes hooks, in a virtual machine only; what is put there
 ``{secret:DIR}``       a canary, mode 0600, planted in a directory of the host; ``{open_secret:DIR}`` mode 0644
 ``{canary}``           host path of a canary that only root may read
 ``{marks}``            host path of the folder in which programs leave tokens; ``{helper}`` a program that does

@@ -249,7 +249,8 @@ class Stage:
         self.close()
 
     def _listen(self, folder: int, name: str, address: str, mode: int) -> Listener:
-        return self._switchboard.unix(folder, name, address, self.token(), mode)
+        bus = name == "system_bus_socket"
+        return self._switchboard.unix(folder, name, address, self.token(), mode, takes_orders=bus)
 
 
 def _below(folder: str) -> Iterator[str]:

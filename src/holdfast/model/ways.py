@@ -36,6 +36,24 @@ def leave_file(*folders: str, needs: tuple[str, ...] = (), wide_needs: tuple[str
     )
 
 
+def leave_hook(folder: str, *, needs: tuple[str, ...]) -> Way:
+    """Write: a hook that leaves the token is run by the engine with the next container; on a disposable host only.
+
+    Args:
+        folder: Host directory from which an engine takes hooks.
+        needs: Parts of the host that act on it.
+    """
+    return Way(
+        f"leave a hook in {folder} for the next container",
+        (
+            step("open", path=f"{{hooks:{folder}}}/{{token}}.json", mode="wc"),
+            step("write", slot="0", text="{hook}"),
+        ),
+        ProvedBy.STARTED,
+        needs=needs,
+    )
+
+
 def open_to_write(*files: str) -> tuple[Way, ...]:
     """Write: a file of the host that is there already is opened for writing, and nothing is written."""
     return tuple(
@@ -83,6 +101,26 @@ def command_engine(*sockets: str) -> tuple[Way, ...]:
             ProvedBy.WRITTEN,
         )
         for socket in sockets
+    )
+
+
+def command_systemd(socket: str, *, bus: bool) -> Way:
+    """Write: systemd starts a unit that leaves the token in a canary folder of the host; on a disposable host only.
+
+    Args:
+        socket: Its own one, or that of the message bus.
+        bus: It is the message bus.
+    """
+    kind = "bus" if bus else "private"
+    return Way(
+        f"have the systemd behind {socket} start a unit with a canary folder",
+        (
+            step("connect", path=f"{{systemd:{socket}}}"),
+            step("send", slot="0", text=f"{{unit_request:{kind}}}"),
+            step("receive", slot="0", length="4096"),
+        ),
+        ProvedBy.WRITTEN,
+        needs=("systemd",),
     )
 
 

@@ -81,8 +81,8 @@ def engine_answers(records: Records) -> dict[Fact[Any], Answer]:
 _WORDS: tuple[Fact[Any], ...] = (
     engine.NAME, engine.VERSION, engine.CONTAINERD_VERSION, engine.ROOTLESS, engine.USERNS_REMAP,
     engine.AUTHZ_PLUGINS, engine.TCP_UNAUTHENTICATED, engine.SECCOMP_DEFAULT, engine.NRI_ENABLED, engine.CDI_ENABLED,
-    engine.OCI_HOOKS_DIR, engine.STATE_ON_ROOT, engine.INSECURE_ENTITLEMENT, engine.DESKTOP, engine.DESKTOP_VERSION,
-    engine.MODEL_RUNNER, engine.ICC, engine.PLUGINS,
+    engine.OCI_HOOKS_DIR, engine.OCI_HOOKS_IN_ETC, engine.STATE_ON_ROOT, engine.INSECURE_ENTITLEMENT, engine.DESKTOP,
+    engine.DESKTOP_VERSION, engine.MODEL_RUNNER, engine.ICC, engine.PLUGINS,
 )  # fmt: skip
 
 
@@ -108,8 +108,10 @@ def _known(records: Records) -> Engine:
         if records.text(f"process:{process}"):
             known.name, known.name_where = name, Where(f"process:{process}")
             return known
-    for name, names in _ENGINE_PACKAGES.items():
-        if any(package in known.packages for package in names):
+    # Of several that are installed Podman alone starts containers without a daemon.
+    order = sorted(_ENGINE_PACKAGES, key=lambda name: name != "podman" or records.text("process:") is None)
+    for name in order:
+        if any(package in known.packages for package in _ENGINE_PACKAGES[name]):
             known.name, known.name_where = name, Where(database(records))
             return known
     return known

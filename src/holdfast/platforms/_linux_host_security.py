@@ -15,6 +15,10 @@ from holdfast.platforms._linux_host_records import Answer, Records
 _LSM_FILE = "/sys/kernel/security/lsm"
 _APPARMOR_SWITCH = "/sys/module/apparmor/parameters/enabled"
 _SELINUX_SWITCH = "/sys/fs/selinux/enforce"
+_FEATURES = tuple(
+    f"/sys/kernel/security/apparmor/features/{name}" for name in ("", "network/", "network_v8/", "network_v9/")
+)
+"""What AppArmor of this kernel has rules for. D-Bus and ``af_unix`` are not in every kernel: Ubuntu's has both."""
 _OPTIONS = {
     "apparmor": "CONFIG_SECURITY_APPARMOR",
     "bpf": "CONFIG_BPF_LSM",
@@ -32,9 +36,21 @@ def security_answers(records: Records) -> dict[Fact[Any], Answer]:
     return {
         host.LSMS: _lsms(records),
         host.APPARMOR_ENFORCING: _apparmor(records),
+        host.APPARMOR_DBUS: _dbus(records),
         host.SELINUX_ENFORCING: _selinux(records),
         host.LOCKDOWN: _lockdown(records),
     }
+
+
+def _dbus(records: Records) -> Answer:
+    unseen = [name for name in _FEATURES if records.text(name) is None and not records.missing(name)]
+    if unseen or not records.sys_seen:
+        return records.absent((unseen or list(_FEATURES))[0])
+    top, *networks = _FEATURES
+    if "dbus" not in records.lines(top):
+        return Seen(False, Where(top), "no feature of AppArmor's is named dbus")
+    labels = [f"{name}af_unix" for name in networks if "af_unix" in records.lines(name)]
+    return Seen(bool(labels), Where(labels[0] if labels else top))
 
 
 def _lsms(records: Records) -> Answer:

@@ -20,6 +20,8 @@ Source:
     https://github.com/containerd/containerd/blob/main/docs/containerd-2.0.md
 """
 _DOCKER_CDI_SINCE = (25, 0)
+_HOOKS, _HOOKS_IN_ETC = "/usr/share/containers/oci/hooks.d", "/etc/containers/oci/hooks.d"
+_CONTAINERS_CONF = ("/etc/containers/containers.conf", "/usr/share/containers/containers.conf")
 
 
 def spec_answers(records: Records, name: str, version: Answer, info: dict[str, Any]) -> dict[Fact[Any], Answer]:
@@ -34,7 +36,8 @@ def spec_answers(records: Records, name: str, version: Answer, info: dict[str, A
     return {
         engine.NRI_ENABLED: _nri(records, name, version),
         engine.CDI_ENABLED: _cdi(records, name, version, info),
-        engine.OCI_HOOKS_DIR: _hooks(name),
+        engine.OCI_HOOKS_DIR: _hooks(records, name),
+        engine.OCI_HOOKS_IN_ETC: _hooks_in_etc(records, name),
     }
 
 
@@ -132,7 +135,36 @@ def _cdi(records: Records, name: str, version: Answer, info: dict[str, Any]) -> 
     return Seen(True, Where("/etc/cdi"), f"{name} always reads CDI specs")
 
 
-def _hooks(name: str) -> Answer:
+def _reads_hooks(records: Records, name: str) -> str:
+    """Return the engine that runs hooks: the one described, or one whose containers run beside its own."""
     if name in {"podman", "cri-o"}:
-        return Seen(True, Where("/usr/share/containers/oci/hooks.d"), f"{name} runs the hooks it finds there")
-    return Seen(False, Where("/usr/share/containers/oci/hooks.d"), f"{name} has no hooks directory")
+        return name
+    beside = (("crio", "cri-o"), ("conmon", "podman"))
+    return next((engine_name for process, engine_name in beside if records.text(f"process:{process}")), "")
+
+
+def _hooks(records: Records, name: str) -> Answer:
+    reader = _reads_hooks(records, name)
+    if reader:
+        return Seen(True, Where(_HOOKS), f"{reader} runs the hooks it finds there")
+    return Seen(False, Where(_HOOKS), f"{name} has no hooks directory")
+
+
+def _hooks_in_etc(records: Records, name: str) -> Answer:
+    reader = _reads_hooks(records, name)
+    if not reader:
+        return Seen(False, Where(_HOOKS_IN_ETC), f"{name} has no hooks directory")
+    if reader == "cri-o":
+        return Absent("whether CRI-O reads it depends on its version and settings", Where(_HOOKS_IN_ETC))
+    for file in _CONTAINERS_CONF:
+        if records.missing(file):
+            continue
+        text = records.text(file)
+        settings = None if text is None else _toml(text)
+        if settings is None:
+            return records.absent(file, "" if text is None else "is no TOML")
+        table = settings.get("engine")
+        if isinstance(table, dict) and isinstance(table.get("hooks_dir"), list):
+            named = any(str(each).rstrip("/") == _HOOKS_IN_ETC for each in table["hooks_dir"])
+            return Seen(named, Where(file).below("engine").below("hooks_dir"))
+    return Seen(False, Where(_HOOKS_IN_ETC), "Podman reads it only where hooks_dir names it")

@@ -84,6 +84,7 @@ TOLD: Mapping[str, str] = {
     "told.engine.cdi_enabled.IS": "the engine reads CDI specs",
     "told.engine.nri_enabled.IS": "the engine takes NRI plug-ins",
     "told.engine.oci_hooks_dir.IS": "the engine runs hooks from a folder",
+    "told.engine.oci_hooks_in_etc.IS": "the engine runs hooks from a folder in /etc",
     "told.engine.desktop.IS": "the engine is Docker Desktop",
     "told.engine.model_runner.IS": "Docker Model Runner is enabled",
     "told.engine.insecure_entitlement.IS": "BuildKit grants insecure entitlements",
@@ -114,7 +115,8 @@ TOLD: Mapping[str, str] = {
     "told.host.uevent_helper.IS": "the kernel has a uevent helper",
     "told.host.legacy_tiocsti.IS": "the kernel lets characters be put into a terminal",
     "told.host.root_daemon_sockets.IS": "a daemon that runs as root listens there",
-    "told.host.systemd_bus.IS": "systemd answers on the system bus",
+    "told.host.systemd_bus.IS": "systemd takes orders on its sockets",
+    "told.host.apparmor_dbus.IS.no": "AppArmor of this kernel has no rules for a message bus",
     "told.host.route_localnet.IS": "containers reach the host's loopback addresses",
     "told.host.unprivileged_user_namespaces.IS": "any process may make a user namespace",
     # --- the network, and what was assumed

@@ -1,8 +1,9 @@
 """Add a hook that the runtime runs on the host for the next container.
 
-What happens: engines read device descriptions from ``/etc/cdi`` and ``/run/cdi``, and Podman and CRI-O read hooks
-from ``containers/oci/hooks.d``. Both may name programs that the runtime starts as root on the host while it sets a
-container up. With such a directory mounted writable, root in a container adds one.
+What happens: engines read device descriptions from ``/etc/cdi`` and ``/run/cdi``; Podman and CRI-O read hooks from
+``/usr/share/containers/oci/hooks.d``, or where ``hooks_dir`` in ``containers.conf`` points to. Both may name programs
+that the runtime starts as root on the host while it sets a container up. With such a directory mounted writable, root
+in a container adds one.
 
 Why the runtime allows it: hooks are a part of the OCI runtime specification and run in the runtime's own namespaces
 with its privileges. The files are trusted because only root can write them.
@@ -18,12 +19,13 @@ from holdfast.model.logic import covers, is_
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
-from holdfast.model.ways import leave_file
+from holdfast.model.ways import leave_file, leave_hook
 from holdfast.model.words import container, engine, event, reach
 from holdfast.model.words.conditions import lsm_permits, writes_as_root, writes_below
 
 _CDI = ("/etc/cdi/*", "/run/cdi/*")
-_HOOKS = ("/etc/containers/oci/hooks.d/*", "/usr/share/containers/oci/hooks.d/*")
+_HOOKS = ("/usr/share/containers/oci/hooks.d/*",)
+_HOOKS_IN_ETC = ("/etc/containers/oci/hooks.d/*",)
 
 _OPEN: Situation = {
     container.HOST_PATHS_WRITABLE: Paths(("/etc/cdi",)),
@@ -32,6 +34,7 @@ _OPEN: Situation = {
     container.LSM_DENIES: Members(),
     engine.CDI_ENABLED: True,
     engine.OCI_HOOKS_DIR: False,
+    engine.OCI_HOOKS_IN_ETC: False,
 }
 _HOOKED: Situation = {
     **_OPEN,
@@ -48,6 +51,7 @@ TECHNIQUE = Technique(
     exposed_when=(
         (covers(container.HOST_PATHS_WRITABLE, *_CDI) & is_(engine.CDI_ENABLED, True))
         | (covers(container.HOST_PATHS_WRITABLE, *_HOOKS) & is_(engine.OCI_HOOKS_DIR, True))
+        | (covers(container.HOST_PATHS_WRITABLE, *_HOOKS_IN_ETC) & is_(engine.OCI_HOOKS_IN_ETC, True))
     )
     & writes_as_root()
     & lsm_permits("host_files"),
@@ -57,7 +61,9 @@ TECHNIQUE = Technique(
     ),
     closed_by=(
         Change(
-            container.HOST_PATHS_WRITABLE, without(*_CDI, *_HOOKS), "do not mount the directories, or only read-only"
+            container.HOST_PATHS_WRITABLE,
+            without(*_CDI, *_HOOKS, *_HOOKS_IN_ETC),
+            "do not mount the directories, or only read-only",
         ),
         Change(container.HOST_USER_ID, 100000, "run in a user namespace: container root is nobody to the host's files"),
         Change(container.LSM_DENIES, with_("host_files"), "enforce SELinux, and do not relabel the host's files"),
@@ -67,12 +73,30 @@ TECHNIQUE = Technique(
     ),
     seen_sample={event.IN_CONTAINER: True, event.WRITE: True, event.HOST_PATH: "/run/cdi/vendor.json"},
     drill_class=DrillClass.D3,
-    drill=leave_file(*(folder.removesuffix("/*") for folder in _CDI), needs=("CDI",))
-    + leave_file(*(folder.removesuffix("/*") for folder in _HOOKS), needs=("OCI hooks",)),
+    drill=(
+        *(leave_hook(folder.removesuffix("/*"), needs=("OCI hooks",)) for folder in _HOOKS),
+        *leave_file(*(folder.removesuffix("/*") for folder in _CDI), needs=("CDI",)),
+        *leave_file(*(folder.removesuffix("/*") for folder in _HOOKS), needs=("OCI hooks",)),
+        *leave_file(*(folder.removesuffix("/*") for folder in _HOOKS_IN_ETC), needs=("OCI hooks in /etc",)),
+    ),
     examples=(
         Example("CDI directory mounted writable, as root", _OPEN, YES),
         Example("/run mounted, CDI on", {**_OPEN, container.HOST_PATHS_WRITABLE: Paths(("/run",))}, YES),
         Example("hooks.d of an engine that reads it", _HOOKED, YES),
+        Example(
+            "hooks.d in /etc of an engine that reads the other one",
+            {**_HOOKED, container.HOST_PATHS_WRITABLE: Paths(("/etc/containers/oci/hooks.d",))},
+            NO,
+        ),
+        Example(
+            "hooks.d in /etc of an engine whose settings name it",
+            {
+                **_HOOKED,
+                container.HOST_PATHS_WRITABLE: Paths(("/etc/containers/oci/hooks.d",)),
+                engine.OCI_HOOKS_IN_ETC: True,
+            },
+            YES,
+        ),
         Example("an engine that reads no CDI", {**_OPEN, engine.CDI_ENABLED: False}, NO),
         Example("mounted read-only", {**_OPEN, container.HOST_PATHS_WRITABLE: Paths()}, NO),
         Example("the engine's settings not seen", unseen(_OPEN, engine.CDI_ENABLED), UNKNOWN),

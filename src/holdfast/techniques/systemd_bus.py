@@ -5,9 +5,9 @@ What happens: systemd listens on ``/run/systemd/private`` and, through the messa
 every container. Many home and monitoring containers mount one of the two to read the state of services.
 
 Why the host allows it: systemd looks at the user id of the peer, and a container's root has id 0 unless a user
-namespace says otherwise. The bus can ask AppArmor too, and ``docker-default`` has no rule for it, so on hosts with
-AppArmor the bus refuses; the private socket is a plain socket that AppArmor does not mediate. Read-only mounts change
-nothing.
+namespace says otherwise. The bus asks AppArmor too, and ``docker-default`` has no rule for it: where the kernel knows
+such rules, as Ubuntu's does, the bus refuses. Elsewhere, as on Debian 12, the bus cannot tell whom it speaks with and
+passes the order on. The private socket asks nobody. Read-only mounts change nothing.
 
 What closes it: mounting neither socket; a user namespace; SELinux; a sandbox with a kernel of its own.
 
@@ -20,7 +20,7 @@ from holdfast.model.logic import covers, is_, one_of
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
-from holdfast.model.ways import say
+from holdfast.model.ways import command_systemd, say
 from holdfast.model.words import container, event, host, reach
 from holdfast.model.words.conditions import connects_to, host_root, lsm_permits
 
@@ -33,8 +33,10 @@ _OPEN: Situation = {
     container.LSM_DENIES: Members(),
     container.APPARMOR: "none",
     container.SANDBOX: "none",
+    host.APPARMOR_DBUS: True,
     host.DBUS: True,
 }
+_CONFINED: Situation = {**_OPEN, container.APPARMOR: "docker-default"}
 
 TECHNIQUE = Technique(
     title="Start a host unit through the system bus",
@@ -43,7 +45,10 @@ TECHNIQUE = Technique(
     evidence=Evidence.COMMON_KNOWLEDGE,
     exposed_when=(
         covers(container.HOST_PATHS, _PRIVATE)
-        | (covers(container.HOST_PATHS, _BUS) & one_of(container.APPARMOR, "none", "unconfined"))
+        | (
+            covers(container.HOST_PATHS, _BUS)
+            & (one_of(container.APPARMOR, "none", "unconfined") | is_(host.APPARMOR_DBUS, False))
+        )
     )
     & host_root()
     & is_(container.SANDBOX, "none")
@@ -65,15 +70,25 @@ TECHNIQUE = Technique(
         event.ABSENT: False,
     },
     drill_class=DrillClass.D3,
-    drill=say(_PRIVATE, _BUS, needs=("systemd",)),
+    drill=(
+        command_systemd(_PRIVATE, bus=False),
+        command_systemd(_BUS, bus=True),
+        *say(_PRIVATE, _BUS, needs=("systemd",)),
+    ),
     examples=(
         Example("the bus mounted, no AppArmor", _OPEN, YES),
         Example(
             "systemd's private socket under docker-default",
-            {**_OPEN, container.HOST_PATHS: Paths(("/run/systemd",)), container.APPARMOR: "docker-default"},
+            {**_CONFINED, container.HOST_PATHS: Paths(("/run/systemd",))},
             YES,
         ),
-        Example("the bus under docker-default", {**_OPEN, container.APPARMOR: "docker-default"}, NO),
+        Example("the bus under docker-default", _CONFINED, NO),
+        Example(
+            "the bus under docker-default, on a kernel without rules for D-Bus",
+            {**_CONFINED, host.APPARMOR_DBUS: False},
+            YES,
+        ),
+        Example("the bus under docker-default, the kernel not seen", unseen(_CONFINED, host.APPARMOR_DBUS), UNKNOWN),
         Example(
             "only the journal's socket",
             {**_OPEN, container.HOST_PATHS: Paths(("/run/systemd/journal/socket",))},

@@ -229,6 +229,8 @@ def _settle(root: Path, log: Path) -> None:
     numbers = "".join(f"{user}:{first}:65536\n" for user, first in recipe.SUBORDINATE.items())
     for name in ("subuid", "subgid"):
         (root / "etc" / name).write_text(numbers, encoding="utf-8")
+    for name in recipe.MASKED:
+        (root / "etc/systemd/system" / name).symlink_to("/dev/null")
     (root / "etc/hostname").write_text("vm\n", encoding="utf-8")
     (root / "etc/hosts").write_text("127.0.0.1 localhost vm\n::1 localhost\n", encoding="utf-8")
     (root / "etc/resolv.conf").write_text("", encoding="utf-8")

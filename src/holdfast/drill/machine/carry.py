@@ -27,6 +27,7 @@ def job(flavour: Flavour, command: Sequence[str], seconds: int, *, as_root: bool
             words that go before a call of the engine.
     """
     variables = {
+        "init": flavour.init,
         "engine": flavour.engine,
         "cgroup": flavour.cgroup,
         "userns_remap": "yes" if flavour.userns_remap else "no",

@@ -20,6 +20,9 @@ SECCOMP_DEFAULT: Fact[str] = Fact(
 NRI_ENABLED: Fact[bool] = Fact("engine.nri_enabled", bool, "The engine takes NRI plug-ins.")
 CDI_ENABLED: Fact[bool] = Fact("engine.cdi_enabled", bool, "The engine reads CDI specs.")
 OCI_HOOKS_DIR: Fact[bool] = Fact("engine.oci_hooks_dir", bool, "The engine runs hooks from a hooks.d directory.")
+OCI_HOOKS_IN_ETC: Fact[bool] = Fact(
+    "engine.oci_hooks_in_etc", bool, "The engine runs hooks from /etc/containers/oci/hooks.d too."
+)
 STATE_ON_ROOT: Fact[bool] = Fact(
     "engine.state_on_root", bool, "The engine's state directory lies on the file system of the host's root."
 )

@@ -20,6 +20,11 @@ CGROUP_NAMESPACES_DELEGATED: Fact[bool] = Fact(
 )
 LSMS: Fact[Members] = Fact("host.lsms", Members, 'Active security modules: "apparmor", "selinux", "bpf", ...')
 APPARMOR_ENFORCING: Fact[bool] = Fact("host.apparmor_enforcing", bool, "AppArmor is active and confines containers.")
+APPARMOR_DBUS: Fact[bool] = Fact(
+    "host.apparmor_dbus",
+    bool,
+    "AppArmor of this kernel has rules for D-Bus and labels unix sockets: a message bus knows its clients' profiles.",
+)
 SELINUX_ENFORCING: Fact[bool] = Fact("host.selinux_enforcing", bool, "SELinux is active and enforcing.")
 LOCKDOWN: Fact[str] = Fact("host.lockdown", str, 'Kernel lockdown: "none", "integrity" or "confidentiality".')
 UNPRIVILEGED_USER_NAMESPACES: Fact[bool] = Fact(
@@ -69,7 +74,7 @@ PACKAGES: Fact[tuple[tuple[str, str], ...]] = Fact(
 )
 DISTRIBUTION: Fact[str] = Fact("host.distribution", str, "ID and VERSION_ID of os-release: debian-12.")
 ARCHITECTURE: Fact[str] = Fact("host.architecture", str, "Machine name of uname(2): x86_64, aarch64.")
-DBUS: Fact[bool] = Fact("host.systemd_bus", bool, "systemd runs as pid 1 and answers on the system bus.")
+DBUS: Fact[bool] = Fact("host.systemd_bus", bool, "systemd runs as pid 1 and takes orders on its sockets.")
 KUBELET_LOGS: Fact[bool] = Fact("host.kubelet_logs", bool, "A kubelet serves /var/log of this host to API users.")
 ROOT_DEVICE: Fact[str] = Fact(
     "host.root_device", str, '"major:minor" of the file system that holds the root directory, as mountinfo shows it.'
