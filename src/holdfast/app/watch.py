@@ -96,7 +96,7 @@ def watch(wanted: Wanted, told: Told, say: Say = lambda _: None) -> int:
     catalogue = techniques() if wanted.catalogue else {}
     ruleset = watch_rules.loaded(wanted.rules, say)
     policy = read_policy(wanted, ruleset, say)
-    here = node()
+    here = Node.here()
     told_by_rules = pushing.pushed(ruleset.rules if ruleset else ())
     wishes = coverage.merged(coverage.interests(one.seen_as for one in catalogue.values()), told_by_rules.interests)
     with ExitStack() as stack:
@@ -157,12 +157,6 @@ def read_policy(wanted: Wanted, ruleset: Ruleset | None, say: Say) -> Policy:
         return Policy(per_minute=PER_MINUTE)
     names = [rule.name for rule in ruleset.rules] if ruleset else []
     return watch_policy.load(wanted.policy, techniques(), names, say)
-
-
-def node() -> Node:
-    """Return who watches: this host, in this run of its kernel."""
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip().replace("-", "")
-    return Node(os.uname().nodename, boot[:8])
 
 
 def _first_in_line() -> None:
