@@ -7,6 +7,7 @@ import json
 import os
 import re
 import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
@@ -18,10 +19,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drill_program import container, docker, image
+from drill_speech import until
 from holdfast import techniques
 from holdfast.app import drill
 from holdfast.app.settings import Settings
 from holdfast.drill import fence, lab, neighbours
+from holdfast.drill.boxes import Box
 from holdfast.drill.configurations import AXES, Offer, draw
 from holdfast.drill.idle_container import FILE
 from holdfast.drill.idle_container import made as idle
@@ -29,6 +32,7 @@ from holdfast.drill.journal import Journal, new_id
 from holdfast.drill.metadata_service import ADDRESS, ROLES, MetadataService
 from holdfast.drill.network_space import NetworkSpace
 from holdfast.drill.read_proxy import PORT, ReadProxy
+from holdfast.drill.session import Session
 from holdfast.model.drill import Attempt, Outcome, leads_out
 from holdfast.model.errors import NotReachable, Unsafe
 from holdfast.model.replica import Neighbour, Replica
@@ -239,6 +243,34 @@ def test_an_engine_without_a_socket_is_no_engine_to_stand_before(tmp_path: Path)
     for address in ("tcp://127.0.0.1:2375", f"unix://{tmp_path}/none", "ssh://host"):
         with pytest.raises(NotReachable, match="There is no Docker engine"):
             neighbours.engine_socket(address)
+
+
+def no_image() -> str:
+    pytest.fail("an image was made although there is nobody to remove it")
+
+
+@pytest.mark.root
+def test_nothing_is_made_where_it_cannot_be_placed(journal: Journal) -> None:
+    beside = neighbours.Neighbours(journal, no_image, "unix:///nothing/here")
+    written = (journal.folder / "journal").read_bytes()
+
+    def placed(pid: int, neighbour: Neighbour) -> None:
+        with beside.placed(Box(Session([]), pid, "replica", Replica(neighbour=neighbour))):
+            pass
+
+    with pytest.raises(Unsafe, match="The network of this machine would be changed"):
+        placed(os.getpid(), Neighbour.METADATA)
+    with pytest.raises(NotReachable, match="A network cannot be made for the replica"):
+        placed(0, Neighbour.METADATA)
+    with subprocess.Popen(["unshare", "--net", "sleep", "60"]) as process:
+        try:
+            assert until(lambda: Path(f"/proc/{process.pid}/comm").read_text() == "sleep\n")
+            with pytest.raises(NotReachable, match="There is no Docker engine behind a socket"):
+                placed(process.pid, Neighbour.READ_PROXY)
+            placed(process.pid, Neighbour.METADATA)
+        finally:
+            process.kill()
+    assert (journal.folder / "journal").read_bytes() == written
 
 
 # --- who is asked at all ------------------------------------------------------------------------------------------

@@ -128,14 +128,16 @@ class Neighbours:
         fence.check_network(replica.inode, box.name)
         if would_load_a_module():
             raise NotReachable("This kernel has no virtual interfaces yet", "veth", "modprobe veth")
+        proxied = neighbour in {Neighbour.READ_PROXY, Neighbour.CLOSED_PROXY}
+        engine = engine_socket(self._address) if proxied else ""
         node = stack.enter_context(NetworkSpace.made())
         _cable(replica, _INSIDE, node, _NODE, "eth0")
         replica.route("0.0.0.0", 0, _NODE)  # noqa: S104 - the default route, nothing is bound
         token = lambda: f"{self._journal.id}{os.urandom(8).hex()}"  # noqa: E731 - handed on
-        if neighbour in {Neighbour.READ_PROXY, Neighbour.CLOSED_PROXY}:
+        if proxied:
             idle = self._told_of()
             closed = neighbour is Neighbour.CLOSED_PROXY
-            proxy = ReadProxy(node.call, _NODE, engine_socket(self._address), idle.name, closed=closed)
+            proxy = ReadProxy(node.call, _NODE, engine, idle.name, closed=closed)
             stack.enter_context(closing(proxy))
             return Beside(told_of=idle, new_token=token)
         cloud = stack.enter_context(NetworkSpace.made())
