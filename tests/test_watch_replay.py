@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.app import watch_replay
+from holdfast.app import watch_replay, watch_rules
 from holdfast.app.watch import Wanted
-from holdfast.model.alert import Verdict
+from holdfast.model.alert import Alert, Verdict
 from holdfast.model.errors import NotUnderstood, Usage
-from holdfast.model.event import Socket
+from holdfast.model.event import Executable, Socket
 from holdfast.sensor import recording_read
+from holdfast.sensor.answers import Answers
 from holdfast.sensor.judge import Judge, Node
 from holdfast.sensor.recording import Recorder
 from holdfast.techniques import load
@@ -104,6 +107,33 @@ def test_a_dry_run_says_what_a_policy_would_do_and_does_nothing(tmp_path) -> Non
     assert {one.verdict for one in kills} == {Verdict.ALERTED}
     assert not [one for one in told if one.rule == "docker-socket"]
     assert any(one.rule == "incident" for one in told)
+
+
+def test_a_replay_looks_at_nothing_of_this_machine(tmp_path) -> None:
+    """The recorded process has the number, the mounts and the program of one that runs here."""
+    seen = Path("/proc/self/exe").stat()
+    program = Executable(str(Path("/proc/self/exe").readlink()), seen.st_dev, seen.st_ino)
+    here = process(os.getpid(), inside=container(), executable=program,
+                   namespaces={"mnt": Path("/proc/self/ns/mnt").stat().st_ino})  # fmt: skip
+    unasked = event("unshare", replace(here, executable=replace(program)), 1)
+    one = event("unshare", here, 1, arguments={"flags": 0})
+    assert Answers().table["proc.exe_ino.ctime"](one)
+    path = recorded(tmp_path / "events", [unasked])
+    rules = tmp_path / "rules.yaml"
+    names = ("proc.exe_ino.ctime", "proc.is_exe_upper_layer", "proc.is_exe_lower_layer", "user.name")
+    rules.write_text("".join(
+        f"- rule: {name}\n  condition: evt.type = unshare and {name} exists\n"
+        f"  desc: d\n  output: o\n  priority: INFO\n" for name in names
+    ))  # fmt: skip
+    found: list[Alert] = []
+    watch_replay.replay(str(path), Wanted(rules=(str(rules),), catalogue=False), found.extend, lambda _: None)
+    assert [one.rule for one in found] == []
+    ruleset = watch_rules.loaded([str(rules)], print)
+    assert ruleset is not None
+    one.answers = {**one.answers, **watch_rules.answers(ruleset.rules)}
+    path = recorded(tmp_path / "answered", [one], asked=watch_rules.local(ruleset.rules))
+    watch_replay.replay(str(path), Wanted(rules=(str(rules),), catalogue=False), found.extend, lambda _: None)
+    assert [one.rule for one in found if one.rule.startswith("proc.")] == ["proc.exe_ino.ctime"], "as it was answered"
 
 
 def test_a_recording_never_grows_beyond_its_limit_and_says_so(tmp_path) -> None:

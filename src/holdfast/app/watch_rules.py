@@ -14,10 +14,14 @@ from holdfast.rules.fields import Field
 from holdfast.rules.ruleset import Rule, Ruleset, fields_asked, load
 from holdfast.sensor.accounts import Accounts
 from holdfast.sensor.answers import Answers
+from holdfast.sensor.layers import Layers
 
 _SHOWN = 20
 _NOWHERE = "/nonexistent"
-_LOCAL = ("user.name", "user.homedir", "user.shell", "user.loginname", "group.name", "evt.hostname", "evt.arg.uid")
+_LOCAL = (
+    "user.name", "user.homedir", "user.shell", "user.loginname", "group.name", "evt.hostname", "evt.arg.uid",
+    "proc.exe_ino.", "proc.is_exe_upper_layer", "proc.is_exe_lower_layer",
+)  # fmt: skip
 
 
 def loaded(files: Sequence[str], say: Callable[[str], None]) -> Ruleset | None:
@@ -54,7 +58,7 @@ def answers(rules: Iterable[Rule], *, here: bool = True) -> dict[Fact[Any], Answ
         rules: The rules.
         here: False asks nothing of this machine: the events happened on another, or some time ago.
     """
-    known = Answers() if here else Answers(Accounts(_NOWHERE, _NOWHERE))
+    known = Answers() if here else Answers(Accounts(_NOWHERE, _NOWHERE), Layers(_NOWHERE))
     found: dict[Fact[Any], Answer] = {}
     for field in _asked(rules):
         answer = known.answer_for(field.name)

@@ -17,6 +17,8 @@ from holdfast.sensor.layout import Layout, Record
 FILE, OWN_ROOT, OUTSIDE, CUT, LOOSE, UNLINKED, SOCKET, WRITE = 1, 2, 4, 8, 16, 32, 64, 128
 PEER, LISTENS = 1024, 2048
 CONTAINED, SEPARATE, RUNTIME, FLOODS, UNTOLD = 1, 2, 4, 8, 16
+ROOTED = 1 << 15
+"""Its root directory is not the host's."""
 CALL, FORK, EXEC, ENDED, CGROUP = 1, 2, 3, 4, 5
 _AT_FDCWD = -100
 _KINDS = {0o010000: "fifo", 0o020000: "char", 0o040000: "directory", 0o060000: "block", 0o100000: "regular",
@@ -203,6 +205,7 @@ class Decoder:
             "login_user": None if login == _NO_ONE else login,
             "effective": effective,
             "permitted": permitted,
+            "own_root": bool(flags & ROOTED),
             "namespaces": {
                 "mnt": mnt, "pid": pidns, "net": net, "ipc": ipc, "uts": uts, "user": userns, "cgroup": cgroupns,
             },

@@ -9,8 +9,8 @@ from __future__ import annotations
 import mmap
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 
-_POSITION = struct.Struct("<Q")
 _LENGTH = struct.Struct("<I")
 _BUSY, _DISCARDED = 1 << 31, 1 << 30
 _HEADER = 8
@@ -35,6 +35,10 @@ class Ring:
         self._consumer = mmap.mmap(fd, page, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE, offset=0)
         self._shown = mmap.mmap(fd, page + 2 * size, mmap.MAP_SHARED, mmap.PROT_READ, offset=page)
         self._data = memoryview(self._shown)[page:]
+        # Native words, which are read and written at once. The struct module writes zeros first and then byte by byte:
+        # to the kernel, which looks at the same time, the ring then seems full, and it drops a record.
+        self._read_to = memoryview(self._consumer)[:8].cast("Q")
+        self._written_to = memoryview(self._shown)[:8].cast("Q")
 
     def read(self, most: int = 4096) -> Iterator[memoryview]:
         """Iterate over the records that wait.
@@ -46,10 +50,9 @@ class Ring:
             A record. Borrowed: the kernel reuses its bytes once the next one is asked for.
         """
         mask, data = self.size - 1, self._data
-        (at,) = _POSITION.unpack_from(self._consumer)
+        at = self._read_to[0]
         for _ in range(most):
-            (end,) = _POSITION.unpack_from(self._shown)
-            if at >= end:
+            if at >= self._written_to[0]:
                 return
             place = at & mask
             (length,) = _LENGTH.unpack_from(data, place)
@@ -60,14 +63,16 @@ class Ring:
                 if not length & _DISCARDED:
                     yield data[place + _HEADER : place + _HEADER + length]
             finally:  # also where nobody asks for another
-                _POSITION.pack_into(self._consumer, 0, at)
+                self._read_to[0] = at
 
     def waiting(self) -> int:
         """Return how many bytes wait."""
-        return int(_POSITION.unpack_from(self._shown)[0] - _POSITION.unpack_from(self._consumer)[0])
+        return self._written_to[0] - self._read_to[0]
 
     def close(self) -> None:
         """Unmap it."""
-        self._data.release()
-        self._consumer.close()
-        self._shown.close()
+        for view in (self._data, self._read_to, self._written_to):
+            view.release()
+        for pages in (self._consumer, self._shown):
+            with suppress(BufferError):  # somebody holds a record still; the last one unmaps it
+                pages.close()

@@ -14,7 +14,7 @@ from typing import Any, Self
 from holdfast.model.errors import NotUnderstood
 from holdfast.model.event import Answer, Event, Process
 from holdfast.model.facts import Fact
-from holdfast.sensor import bpf_file, interests, layout, pushing, snapshot, speech
+from holdfast.sensor import bpf_file, interests, layout, pushing, rereading, snapshot, speech
 from holdfast.sensor.containers import Containers
 from holdfast.sensor.decode import CONTAINED, FLOODS, UNTOLD, Call, Decoder, Exec, Fork, Group, Head, Told, Who
 from holdfast.sensor.interests import BULK, CRITICAL, LIFE, Interest
@@ -23,6 +23,7 @@ from holdfast.sensor.loader import Loaded, per_processor, processors
 from holdfast.sensor.objects import Objects
 from holdfast.sensor.outside import Surroundings
 from holdfast.sensor.processes import Life, Processes
+from holdfast.sensor.rereading import Rereading
 from holdfast.sensor.ring import Ring
 from holdfast.sensor.words import answers
 
@@ -87,6 +88,8 @@ class Sensor:
         self.unreadable = 0
         self._untold = [0, 0, 0]
         self._told_at = [0, 0, 0]
+        self._rereading = Rereading()
+        self._stale = False
         for device, inode, kind in runtimes():
             key = struct.pack("<QII", inode, _kernel_device(device), 0)
             self._loaded.table("runtimes").put(key, struct.pack("<I", kind))
@@ -154,6 +157,17 @@ class Sensor:
         yield from self._lives(None, now)
         self._silent_gaps()
         yield from self._told_gaps(now)
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Have the table say again who lives, after records of that were lost."""
+        found = self._rereading.news()
+        if found is not None:
+            rereading.apply(found, self.processes, self.containers)
+        if self._stale and self._rereading.begin(
+            self.processes.alive.values(), time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        ):
+            self._stale = False
 
     def _lives(self, until_ns: int | None, now: int) -> Iterator[Event]:
         """Iterate over what became of processes until a moment (CLOCK_BOOTTIME), or over all that is there."""
@@ -274,6 +288,7 @@ class Sensor:
         for ring, missing in enumerate(self._untold):
             if missing and at - self._told_at[ring] >= _GAPS_EVERY_NS:
                 self._told_at[ring], self._untold[ring] = at, 0
+                self._stale |= ring == LIFE
                 yield self._gap(Head(at, self.told[ring], 0, 0, ring, 0), missing, offset)
 
     def _silent_gaps(self) -> None:
