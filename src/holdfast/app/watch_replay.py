@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from holdfast.app import watch_rules
 from holdfast.app.watch import Say, Told, Wanted, read_policy
 from holdfast.app.watch_keeping import Keeping, told
 from holdfast.app.watch_verdicts import Verdicts
+from holdfast.model.alert import Alert
 from holdfast.model.errors import Usage
 from holdfast.sensor import recording_read
 from holdfast.sensor.incidents import grouped
 from holdfast.sensor.judge import Judge, Node
+from holdfast.sensor.repeats import Repeats
 from holdfast.techniques import load as techniques
 
 
@@ -43,19 +46,20 @@ def replay(path: str, wanted: Wanted, tell: Told, say: Say) -> int:
     node = Node(recording.node, recording.boot)
     verdicts = Verdicts(Judge(techniques() if wanted.catalogue else {}, node, ruleset), node, policy)
     keeping = Keeping(wanted.spool, wanted.sinks, say)
+    repeats = Repeats()
     count = 0
-    try:
-        for event in recording.events():
-            found = verdicts.alerts(event)
-            keeping.keep(found)
-            for group in grouped(one for one in found if told(one)):
-                tell(group)
-                count += len(group)
-        found = verdicts.close()
+
+    def pass_on(found: Sequence[Alert]) -> None:
+        nonlocal count
         keeping.keep(found)
         for group in grouped(one for one in found if told(one)):
             tell(group)
             count += len(group)
+
+    try:
+        for event in recording.events():
+            pass_on([*repeats.due(event.at_ns), *repeats.thinned(verdicts.alerts(event))])
+        pass_on([*repeats.due(0, ending=True), *verdicts.close()])
     finally:
         keeping.close()
     if recording.cut:
