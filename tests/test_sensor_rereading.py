@@ -98,7 +98,8 @@ def test_a_sensor_that_lost_records_knows_again_who_runs() -> None:
     with Sensor({}) as sensor, shell() as one:
         soon(lambda: (list(sensor.events(10)), one.pid in sensor.processes.alive)[1])
         becomes_sleep(one)
-        for _ in sensor._rings[LIFE].read():  # stands for a ring that was full
+        time.sleep(0.3)  # the name is set a moment before the record is made
+        for _ in sensor._rings[LIFE].read():  # as if it had been full
             pass
         assert sensor.processes.alive[one.pid].name == "sh"
         gaps: list[object] = []
