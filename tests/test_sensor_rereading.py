@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -27,9 +28,15 @@ def soon(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def shell() -> subprocess.Popen[bytes]:
+@contextmanager
+def shell() -> Iterator[subprocess.Popen[bytes]]:
     """Start a shell that becomes another program once its input ends."""
-    return subprocess.Popen(["/bin/sh", "-c", "read x; exec sleep 60"], stdin=subprocess.PIPE)
+    with subprocess.Popen(["/bin/sh", "-c", "read x; exec sleep 60"], stdin=subprocess.PIPE) as one:
+        try:
+            soon(lambda: (seen := snapshot.one(one.pid)) is not None and seen.life.name == "sh")
+            yield one
+        finally:
+            one.kill()
 
 
 def becomes_sleep(one: subprocess.Popen[bytes]) -> None:
@@ -53,8 +60,6 @@ def test_another_program_an_end_and_a_birth_that_nobody_told_are_found() -> None
         with shell() as third:
             known = {pid: Known(life.start_ns, life.executable.inode) for pid, life in table.alive.items()}
             rereading.apply(rereading.look(known, now()), table, containers)
-            third.kill()
-        first.kill()
     assert table.alive[first.pid].name == "sleep"
     assert table.alive[first.pid].arguments == ("sleep", "60")
     assert table.alive[first.pid].executable.path.endswith("sleep")
@@ -70,7 +75,6 @@ def test_a_number_that_another_process_got_is_another_process() -> None:
         assert one.pid in {each.life.pid for each in found.seen}
         found = rereading.look({one.pid: Known(seen.life.start_ns, seen.life.executable.inode)}, now())
         assert one.pid not in {each.life.pid for each in found.seen}
-        one.kill()
 
 
 def test_what_a_record_told_meanwhile_counts_more() -> None:
@@ -83,7 +87,6 @@ def test_what_a_record_told_meanwhile_counts_more() -> None:
         table.executed(one.pid, start, began + 1, {"name": "newer"})
         rereading.apply(told, table, containers)
         assert table.alive[one.pid].name == "newer"
-        one.kill()
 
 
 def test_one_look_at_a_time_and_its_news_once() -> None:
@@ -96,7 +99,12 @@ def test_one_look_at_a_time_and_its_news_once() -> None:
 @pytest.mark.root
 def test_a_sensor_that_lost_records_knows_again_who_runs() -> None:
     with Sensor({}) as sensor, shell() as one:
-        soon(lambda: (list(sensor.events(10)), one.pid in sensor.processes.alive)[1])
+
+        def named(name: str) -> bool:
+            list(sensor.events(10))
+            return one.pid in sensor.processes.alive and sensor.processes.alive[one.pid].name == name
+
+        soon(lambda: named("sh"))
         becomes_sleep(one)
         time.sleep(0.3)  # the name is set a moment before the record is made
         for _ in sensor._rings[LIFE].read():  # as if it had been full
@@ -111,4 +119,3 @@ def test_a_sensor_that_lost_records_knows_again_who_runs() -> None:
 
         soon(known_again)
         assert "life" in gaps
-        one.kill()
