@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
 
+from holdfast.app import watch_check
 from holdfast.model.errors import NotPermitted, NotReachable
 from holdfast.sensor import backends
 from holdfast.sensor.canary import Proof
 from holdfast.sensor.deny import Grade
-from holdfast.sensor.deny_rules import NOT_DENIABLE
+from holdfast.sensor.deny_hooks import HOOKS, lacking
+from holdfast.sensor.deny_rules import NOT_DENIABLE, Kind, rules
 from holdfast.techniques import load
 
 CATALOGUE = load()
@@ -32,11 +35,17 @@ class Made:
         self.closed.append(self.grade)
 
 
+def refused(*_: object) -> None:
+    """Stand for a kernel that allows no programs for control groups either."""
+    raise NotPermitted("The kernel refuses", "bpf(2)")
+
+
 @pytest.fixture(autouse=True)
 def kernel(monkeypatch: pytest.MonkeyPatch) -> type[Made]:
     """Pretend that every program loads."""
     Made.made, Made.closed = [], []
     monkeypatch.setattr(backends, "Denier", Made)
+    monkeypatch.setattr(backends, "GroupDenier", refused)
     monkeypatch.setattr(backends, "security_modules", lambda: ("landlock", "bpf"))
     return Made
 
@@ -152,3 +161,41 @@ def test_what_is_in_force_here_is_proved(monkeypatch: pytest.MonkeyPatch) -> Non
     assert found.proof.enforced == (found.grade is not Grade.NONE)
     assert found.proof.why
     assert found.grade is Grade.LSM or found.passed_by
+    by_group = {name for name, one in found.techniques.items() if one.why.startswith("by control groups")}
+    assert bool(by_group) == found.groups
+    assert not found.groups or found.grade is Grade.NONE
+    if found.groups:
+        assert {"core-pattern", "metadata-credentials", "mknod-assist"} <= by_group
+        assert "host-root-write" not in by_group
+        assert found.techniques["core-pattern"].partly
+        assert not found.techniques["metadata-credentials"].partly
+
+
+def test_a_hook_that_a_kernel_lacks_leaves_what_needs_it_undenied(monkeypatch: pytest.MonkeyPatch) -> None:
+    proving(monkeypatch, Grade.LSM)
+    found = backends.check(CATALOGUE)
+    assert found.missing == ("sb_mount",)
+    lost = {name: one for name, one in found.techniques.items() if "sb_mount" in one.why}
+    assert "proc-remount" in lost
+    assert not any(one.deniable for one in lost.values())
+    assert found.techniques["metadata-credentials"].deniable
+
+
+def test_every_hook_that_is_needed_is_one_of_the_programs() -> None:
+    text = (Path(backends.__file__).parent / "bpf" / "deny.bpf.c").read_text(encoding="ascii")
+    programs = {function for _, function in re.findall(r"^DENY\((\w+), (\w+), \w+\)", text, re.MULTILINE)}
+    assert set(HOOKS) == set(Kind)
+    for technique in CATALOGUE.values():
+        needed = lacking(technique, programs)
+        assert bool(needed) == bool(rules(technique)), technique.id
+    assert {hook for hooks in HOOKS.values() for hook in hooks} <= programs
+
+
+def test_what_is_pinned_is_shown_with_the_way_to_let_it_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    proving(monkeypatch, Grade.LSM)
+    assert b"pinned" not in watch_check.written(backends.check(CATALOGUE), verbose=False)
+    monkeypatch.setattr(backends.deny_pins, "pinned", lambda: ("lsm_file_open", "lsm_sb_mount"))
+    told = watch_check.written(backends.check(CATALOGUE), verbose=False).decode()
+    assert "pinned: 2 programs deny, whether or not a sensor runs: lsm_file_open lsm_sb_mount\n" in told
+    assert "holdfast watch --unpin" in told
+    assert "this kernel lacks the hook sb_mount" in told

@@ -1,4 +1,4 @@
-"""The schemas of the JSON that Holdfast writes, as they are shipped with it."""
+"""The schemas of what Holdfast writes, and of the policy it reads, as they are shipped with it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def schema(name: str) -> bytes:
     """Return a schema.
 
     Args:
-        name: ``report``, ``drill`` or ``facts``.
+        name: ``report``, ``drill``, ``facts``, ``alert`` or ``watch-policy``.
 
     Raises:
         NotReachable: The installation lacks it.

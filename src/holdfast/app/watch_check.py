@@ -25,11 +25,20 @@ def written(found: Check, *, verbose: bool) -> bytes:
     """
     seen = sum(one.seen for one in found.techniques.values())
     deniable = sum(one.deniable for one in found.techniques.values())
+    partly = sum(one.partly for one in found.techniques.values())
     lines = [
         f"back end: {found.grade.value}",
         f"proof: {found.proof.why}" + (f" ({found.proof.took_s:.1f} s)" if found.proof.took_s else ""),
-        f"techniques: {len(found.techniques)}; {seen} are seen, {deniable} can be denied",
+        f"techniques: {len(found.techniques)}; {seen} are seen, {deniable} can be denied"
+        + (f", {partly} of them in part" if partly else ""),
     ]
+    if found.groups:
+        lines.append("control groups: settings, devices and connections can be denied by them")
+    if found.pinned:
+        lines.append(
+            f"pinned: {len(found.pinned)} programs deny, whether or not a sensor runs: {' '.join(found.pinned)}"
+        )
+        lines.append("  to let them go: holdfast watch --unpin")
     for what, next_ in found.troubles:
         lines += [f"trouble: {what}", f"  next: {next_}"]
     lines += [f"not in force: {one}" for one in found.passed_by]

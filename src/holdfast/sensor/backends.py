@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.model.errors import Error
 from holdfast.model.logic import NEVER
 from holdfast.model.technique import Technique
+from holdfast.sensor import deny_pins
 from holdfast.sensor.canary import Proof, prove
 from holdfast.sensor.deny import Denier, Grade
+from holdfast.sensor.deny_cgroup import GroupDenier, hierarchy
+from holdfast.sensor.deny_hooks import lacking
 from holdfast.sensor.deny_rules import BROADER, NOT_DENIABLE, rules
 from holdfast.sensor.libbpf import library
+from holdfast.sensor.snapshot import host_namespaces
 
 _MODULES = Path("/sys/kernel/security/lsm")
 _LOCKDOWN = Path("/sys/kernel/security/lockdown")
@@ -89,13 +93,15 @@ class Coverage:
 
     Attributes:
         seen: It makes calls that the sensor looks at.
-        deniable: The back end in force can deny it.
-        why: Why it cannot, or in what it denies more than the technique; may be empty.
+        deniable: It can be denied here, all of it or in part.
+        why: Why it cannot, how else it is, or in what more than the technique is denied; may be empty.
+        partly: Only some of its ways can be denied.
     """
 
     seen: bool
     deniable: bool
     why: str
+    partly: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +116,8 @@ class Check:
         troubles: What is wrong with this machine, and what to do, a pair each.
         blind: What the back end cannot see or block, whatever the technique.
         techniques: By id.
+        groups: Control groups can deny settings, devices and connections.
+        pinned: Programs that deny whether or not a sensor runs.
     """
 
     grade: Grade
@@ -119,6 +127,8 @@ class Check:
     troubles: tuple[tuple[str, str], ...]
     blind: tuple[str, ...]
     techniques: Mapping[str, Coverage]
+    groups: bool = False
+    pinned: tuple[str, ...] = ()
 
 
 def check(catalogue: Mapping[str, Technique]) -> Check:
@@ -132,15 +142,31 @@ def check(catalogue: Mapping[str, Technique]) -> Check:
     if chosen.denier is not None:
         missing = chosen.denier.missing
         chosen.denier.close()
+    by_group = None if chosen.denier is not None else _by_group(catalogue)
     return Check(
         chosen.grade,
         chosen.proof,
         chosen.passed_by,
         missing,
-        tuple(_troubles(chosen)),
+        tuple(_troubles(chosen, groups=by_group is not None)),
         _BLIND[chosen.grade is not Grade.NONE],
-        {name: _covered(technique, chosen.grade) for name, technique in catalogue.items()},
+        {name: _covered(technique, chosen.grade, missing, by_group or {}) for name, technique in catalogue.items()},
+        by_group is not None,
+        deny_pins.pinned(),
     )
+
+
+def _by_group(catalogue: Mapping[str, Technique]) -> Mapping[str, bool] | None:
+    """Attach what control groups can deny, for a moment and denying nothing.
+
+    Returns:
+        The techniques of which something can be denied, and whether that is all of it; None where nothing attaches.
+    """
+    try:
+        with GroupDenier(catalogue, host_namespaces(), hierarchy()) as groups:
+            return {name: groups.wholly(catalogue[name]) for name in groups.deniable()}
+    except (Error, OSError, KeyError):
+        return None
 
 
 _BLIND = {
@@ -151,7 +177,7 @@ _BLIND = {
         "a flaw of the kernel itself",
     ),
     False: (
-        "nothing can be denied; an attempt is seen when its call has returned",
+        "nothing but what control groups refuse can be denied; an attempt is seen when its call has returned",
         "a path that another thread changes while the call runs, where the call failed",
         "calls through io_uring",
         "a flaw of the kernel itself",
@@ -159,18 +185,26 @@ _BLIND = {
 }
 
 
-def _covered(technique: Technique, grade: Grade) -> Coverage:
+def _covered(technique: Technique, grade: Grade, missing: Collection[str], by_group: Mapping[str, bool]) -> Coverage:
     seen = technique.seen_as != NEVER
     if technique.id in NOT_DENIABLE:
         return Coverage(seen, False, NOT_DENIABLE[technique.id])
     if not rules(technique):
         return Coverage(seen, False, "no hook is asked about it")
+    if technique.id in by_group:
+        return Coverage(seen, True, _BY_GROUP[by_group[technique.id]], not by_group[technique.id])
     if grade is Grade.NONE:
         return Coverage(seen, False, "the back end in force denies nothing")
+    lacks = lacking(technique, missing)
+    if lacks:
+        return Coverage(seen, False, f"this kernel lacks the hook {', '.join(lacks)}")
     return Coverage(seen, True, BROADER.get(technique.id, ""))
 
 
-def _troubles(chosen: Choice) -> list[tuple[str, str]]:
+_BY_GROUP = {True: "by control groups", False: "by control groups, in part: settings, devices and connections"}
+
+
+def _troubles(chosen: Choice, *, groups: bool) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     if os.geteuid() != 0:
         found.append(("This process is not root", "run as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE"))
@@ -191,8 +225,9 @@ def _troubles(chosen: Choice) -> list[tuple[str, str]]:
                 (f"The kernel is locked down ({locked}), which may forbid programs that deny",
                  "boot without lockdown=, or watch with the tracepoint back end only")
             )  # fmt: skip
+        what = "No file, mount, socket or process" if groups else "Nothing"
         found.append(
-            ("Nothing can be denied here: " + ("; ".join(chosen.passed_by) or "no back end was tried"),
+            (f"{what} can be denied here: " + ("; ".join(chosen.passed_by) or "no back end was tried"),
              "boot with bpf added to lsm=, on a kernel with CONFIG_BPF_LSM, or let alerts be answered by a response")
         )  # fmt: skip
     elif chosen.grade is Grade.FMOD_RET:

@@ -19,7 +19,7 @@ from holdfast.model.errors import NotReachable
 from holdfast.model.technique import Technique
 from holdfast.sensor import bpf_file, layout
 from holdfast.sensor.btf import Types
-from holdfast.sensor.deny_rules import EVERY, PROC, Access, Kind, Object, rules
+from holdfast.sensor.deny_rules import EVERY, PROC, Access, Kind, Object, Rule, rules
 from holdfast.sensor.loader import Loaded
 from holdfast.sensor.ring import Ring
 
@@ -125,6 +125,11 @@ class GroupDenier:
         """Return the techniques of which something can be denied in this way."""
         return tuple(name for name, keys in self._keys.items() if keys)
 
+    @staticmethod
+    def wholly(technique: Technique) -> bool:
+        """Tell whether all of a technique's ways are denied in this way, and not only some."""
+        return all(any(_key(one)) for one in rules(technique))
+
     def deny(self, container: int, techniques: Collection[str]) -> None:
         """Say what is denied in one mount namespace, 0 for all others; it replaces what was said before."""
         bits = sum(1 << self._bits[name] for name in set(techniques) if self._keys.get(name))
@@ -189,8 +194,11 @@ def hierarchy(mountinfo: str = "/proc/self/mountinfo") -> Path:
 
 def _keys(technique: Technique) -> Iterator[bytes]:
     for one in rules(technique):
-        if not isinstance(one, Object):
-            continue
+        yield from _key(one)
+
+
+def _key(one: Rule) -> Iterator[bytes]:
+    if isinstance(one, Object):
         if one.kind is Kind.NAME and one.number == Access.WRITE and one.more == PROC:
             setting = SETTINGS.get(one.name.decode())
             if setting:
