@@ -77,7 +77,7 @@ TECHNIQUE = Technique(
         "/etc/cron.d", "/etc/cron.daily", "/etc/ld.so.conf.d", "/etc/sudoers.d", "/var/spool/cron/crontabs"
     )
     + open_to_write("/etc/passwd", "/etc/shadow", "/etc/crontab", "/etc/sudoers", "/etc/ld.so.preload")
-    + leave_file("/etc", "/etc/docker", "/etc/pam.d", "/etc/profile.d", "/etc/systemd/system", "/etc/init.d"),
+    + leave_file("/etc", "/etc/docker", "/etc/pam.d", "/etc/profile.d", "/etc/init.d"),
     examples=(
         Example("/etc mounted writable as root", _OPEN, YES),
         Example("one cron file", {**_OPEN, container.HOST_PATHS_WRITABLE: Paths(("/etc/cron.d/backup",))}, YES),
