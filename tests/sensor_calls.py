@@ -54,6 +54,10 @@ class Program:
         self._data += content + bytes(-len(content) % 8)
         return at
 
+    def text(self, words: str) -> int:
+        """Lay text down with a zero behind it; returns its address."""
+        return self.data(words.encode() + b"\0")
+
     def call(self, name: str, *arguments: Argument, old: bool = False) -> Result:
         """Make a call; text is passed by its address, with a zero behind. ``old``: through the 32-bit table."""
         number = (_OLD if old else _NATIVE)[name]
@@ -72,6 +76,31 @@ class Program:
         """Write what a call returned, eight bytes, to an address."""
         self._code += _LOADED[0] + struct.pack("<i", _RESULTS + result.number * 8)
         self._code += b"\x48\x89\x04\x25" + struct.pack("<i", address)
+
+    def put(self, base: Result, offset: int, content: bytes) -> None:
+        """Write bytes, eight at a time, behind an address that a call returned."""
+        self._code += b"\x48\x8b\x0c\x25" + struct.pack("<i", _RESULTS + base.number * 8)
+        for at in range(0, len(content), 8):
+            self._code += _IMMEDIATE[0] + content[at : at + 8].ljust(8, b"\0")
+            self._code += b"\x48\x89\x81" + struct.pack("<i", offset + at)
+
+    def poke(self, base: Result, more_at: int, offset: int, value: int) -> None:
+        """Write four bytes behind an address that a call returned, and as much further as those at ``more_at`` say."""
+        self._code += b"\x8b\x04\x25" + struct.pack("<i", more_at)
+        self._code += b"\x48\x03\x04\x25" + struct.pack("<i", _RESULTS + base.number * 8)
+        self._code += b"\xc7\x80" + struct.pack("<iI", offset, value)
+
+    def ring(self, *entries: bytes, flags: int = 0) -> Result:
+        """Set io_uring up and hand these entries (struct io_uring_sqe) over; returns what io_uring_enter returned."""
+        described = self.data(struct.pack("<IIIII", 0, 0, flags, 0, 1000).ljust(120, b"\0"))
+        made = self.call("io_uring_setup", 16, described)
+        rings = self.call("mmap", 0, 0x1000, 3, 0x8001, made, 0)
+        table = self.call("mmap", 0, 0x1000, 3, 0x8001, made, 0x10000000)
+        for number, entry in enumerate(entries):
+            self.put(table, number * 64, entry.ljust(64, b"\0"))
+            self.poke(rings, described + 64, number * 4, number)  # sq_off.array
+        self.poke(rings, described + 44, 0, len(entries))  # sq_off.tail
+        return self.call("io_uring_enter", made, len(entries), len(entries), 3 if flags else 1, 0, 0)
 
     def pause(self, seconds: int) -> None:
         """Wait: what lies at a path can only be looked at while somebody is there who sees it."""
@@ -117,7 +146,7 @@ class Program:
 
     def _word(self, argument: Argument) -> int | Result:
         if isinstance(argument, str):
-            return self.data(argument.encode() + b"\0")
+            return self.text(argument)
         return self.data(argument) if isinstance(argument, bytes) else argument
 
 

@@ -59,6 +59,13 @@ def test_a_mount_table_keeps_peers_and_drops_what_is_no_line() -> None:
     ]  # fmt: skip
 
 
+def test_an_overlays_layers_are_read_uppermost_first_and_unescaped() -> None:
+    line = "30 22 0:50 / /o rw - overlay x rw,lowerdir=/a\\134:b:/c\\054d,upperdir=/u\\040p,workdir=/w\n"
+    other = "31 22 0:51 / /o rw - overlay x rw,lowerdir+=/a,lowerdir+=/b\n"
+    assert [one.layers for one in read(line + other).values()] == [("/u p", "/a:b", "/c,d"), ("/a", "/b")]
+    assert next(iter(read(line.replace("overlay x", "ext4 x")).values())).layers == ()
+
+
 def test_a_longer_path_pattern_holds_what_the_shorter_ones_want() -> None:
     made = {
         key[4:].rstrip(b"\0"): int.from_bytes(value, "little") for key, value in trie({b"/etc": 1, b"/etc/x": 4}, 16)

@@ -62,7 +62,7 @@ def to_kernel(kind: int, body: bytes) -> bytes:
 
 def ours(alerts: list[Alert]) -> list[Alert]:
     """Leave out what other containers of the machine did meanwhile."""
-    return [one for one in alerts if one.process and one.process[0].name == "act"]
+    return [one for one in alerts if one.process and one.process[0].path == "/act"]
 
 
 ABSENT_ROUTE = to_kernel(25, struct.pack("<BBBBBBBBI", 2, 32, 0, 0, 254, 3, 0, 1, 0))  # RTM_DELROUTE
@@ -362,3 +362,84 @@ def test_the_upper_half_of_an_int_hides_nothing(image: str, tmp_path: Path) -> N
         run(image, program, tmp_path)
         assert all_seen.soon("input-tty", event="ioctl", command="TIOCSTI")
         assert all_seen.soon("mknod-assist", event="mknod")
+
+
+def test_a_link_is_placed_where_it_lies_and_not_where_it_leads(seen: Watched, image: str, tmp_path: Path) -> None:
+    name = f"holdfast-test-{os.getpid()}"
+    made = Path("/var/log", name)
+    program = Program()
+    program.call("symlink", "/tmp", f"/l/{name}")  # it leads to a folder of the container
+    program.call("lchown", f"/l/{name}", 1, 1)
+    program.pause(1)
+    try:
+        run(image, program, tmp_path, "-v", "/var/log:/l")
+        assert seen.soon("var-log-symlink", event="symlink", host_path=str(made))
+    finally:
+        made.unlink(missing_ok=True)
+
+
+def test_files_of_the_host_are_known_through_an_overlay_made_of_them(seen: Watched, image: str, tmp_path: Path) -> None:
+    """A lower layer that is read, and an upper one that is written; the mount they were named by is gone by then."""
+    upper = tmp_path / "up"
+    upper.mkdir()
+    program = Program()
+    for name in ("/tmp/t", "/v/u", "/v/w", "/tmp/o"):
+        program.call("mkdir", name, 0o755)
+    program.call("mount", "o", "/tmp/o", "overlay", 0, "lowerdir=/etc2,upperdir=/v/u,workdir=/v/w")
+    program.pause(1)
+    program.call("umount2", "/etc2", 2)
+    program.call("open", "/tmp/o/shadow", 0)
+    program.call("open", "/tmp/o/holdfast-test", 0o102, 0o644)
+    program.pause(1)
+    results = run(
+        image, program, tmp_path, "-v", "/etc:/etc2:ro", "-v", f"{upper}:/v", "--cap-add", "SYS_ADMIN", *PLAIN
+    )
+    assert min(results[4:]) >= 0, results
+    assert seen.soon("host-root-read", path="/tmp/o/shadow", host_path="/etc/shadow")
+    until = time.monotonic() + 10
+    while str(upper / "u" / "holdfast-test") not in seen.paths() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert str(upper / "u" / "holdfast-test") in seen.paths()
+
+
+def entry(operation: int, fd: int, address: int, more: int = 0, length: int = 0) -> bytes:
+    """Lay out the start of a struct io_uring_sqe."""
+    return struct.pack("<BBHiQQIIQ", operation, 0, 0, fd, more, address, length, 0, 7)
+
+
+@pytest.mark.parametrize("flags", [0, 2], ids=["handed over by a call", "taken by a thread of the kernel"])
+def test_what_io_uring_is_handed_is_seen(image: str, tmp_path: Path, flags: int) -> None:
+    folder = tmp_path / "v"
+    folder.mkdir()
+    with watched() as all_seen:
+        program = Program()
+        made = program.call("socket", 2, 1, 0)
+        assert made.number == 0  # its descriptor is the first that is free
+        to = internet("172.17.0.1", 2375)
+        how = program.data(struct.pack("<QQQ", 0o101, 0o644, 0))
+        cwd = -100 & 0xFFFFFFFF
+        program.call("chdir", "/v")
+        program.ring(
+            entry(18, -100, program.text("/h/shadow")),
+            entry(28, -100, program.text("made"), how, 24),
+            entry(16, 3, program.data(to), len(to)),
+            entry(35, -100, program.text("made"), program.text("renamed"), cwd),
+            entry(37, -100, program.text("folder"), 0, 0o755),
+            entry(38, -100, program.text("renamed"), program.text("link")),
+            entry(39, -100, program.text("renamed"), program.text("second"), cwd),
+            entry(36, -100, program.text("second")),
+            entry(45, 17, 0, 3),
+            flags=flags,
+        )
+        program.pause(2)
+        run(image, program, tmp_path, "-v", "/etc:/h:ro", "-v", f"{folder}:/v", *PLAIN)
+        [read] = ours(all_seen.soon("host-root-read", event="openat", host_path="/etc/shadow"))
+        assert read.succeeded is None
+        assert all_seen.soon("docker-tcp-api", event="connect", port=2375)
+        assert all_seen.soon("packet-socket", event="socket")
+        assert all_seen.soon("unseen-calls")
+        wanted = {str(folder / name) for name in ("made", "renamed", "folder", "link", "second")}
+        until = time.monotonic() + 10
+        while not wanted <= set(all_seen.paths()) and time.monotonic() < until:
+            time.sleep(0.05)
+        assert wanted <= set(all_seen.paths())

@@ -21,6 +21,7 @@ ROOTED = 1 << 15
 """Its root directory is not the host's."""
 CALL, FORK, EXEC, ENDED, CGROUP = 1, 2, 3, 4, 5
 _AT_FDCWD = -100
+_HANDED_OVER = 2
 _KINDS = {0o010000: "fifo", 0o020000: "char", 0o040000: "directory", 0o060000: "block", 0o100000: "regular",
           0o120000: "symlink", 0o140000: "socket"}  # fmt: skip
 _TYPES = {1: "SOCK_STREAM", 2: "SOCK_DGRAM", 3: "SOCK_RAW", 4: "SOCK_RDM", 5: "SOCK_SEQPACKET", 10: "SOCK_PACKET"}
@@ -70,7 +71,7 @@ class Call:
     head: Head
     who: Who
     name: str
-    result: int
+    result: int | None
     arguments: dict[str, Any]
     file: File | None
     socket: Socket | None
@@ -219,7 +220,9 @@ class Decoder:
         place = values[places["number"]]
         name = self._names.get(place, f"syscall_{place}")
         shape = SHAPES.get(name, _UNKNOWN)
-        result = values[places["result"]]
+        # What was handed to io_uring has not ended yet, and makes no descriptor that could be looked at.
+        handed = values[places["compat"]] == _HANDED_OVER
+        result = None if handed else values[places["result"]]
         at = places["arguments"]
         given = values[at : at + 6]
         arguments: dict[str, Any] = dict(zip(shape.arguments, given, strict=False))
@@ -239,6 +242,8 @@ class Decoder:
         write = _mode(shape, given, arguments)
         _narrow(arguments)
         arguments |= seen.arguments()
+        if handed:
+            arguments["by"] = "io_uring"
         file = named_file(seen.file(), texts[0] if texts and shape.base != NOTHING else "", base)
         socket = seen.socket()
         netlink = socket is not None and socket.family == "AF_NETLINK"
@@ -253,7 +258,7 @@ class Decoder:
             write = bool(seen.flags & WRITE)
         descriptor = None
         if shape.file == RESULT:
-            descriptor = result if result >= 0 else None
+            descriptor = result if result is not None and result >= 0 else None
         elif shape.file < RESULT:
             descriptor = _signed(given[shape.file])
         who = self._who(values, self._subject[CALL])

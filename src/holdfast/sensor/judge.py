@@ -146,7 +146,8 @@ class Judge:
     def _blind(self, event: Event) -> Alert:
         return self._alert(
             event, Origin.SENSOR, "unseen-calls", title="A container makes calls that the sensor may not see",
-            output=f"{event.process.name} set up io_uring: what it opens and connects that way makes no system call",
+            output=f"{event.process.name} set up io_uring: what it opens, connects and renames that way is told when "
+            "it is handed over, whatever becomes of it; all else makes no call that is seen",
             priority=Priority.NOTICE, tags=("container", "sensor"),
         )  # fmt: skip
 

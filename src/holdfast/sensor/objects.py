@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-import os.path
+import os
 import re
 import time
 from collections.abc import Callable
@@ -19,6 +19,8 @@ _MOUNTS_EVERY_NS = 1_000_000_000
 _VOID_EVERY_NS = 10_000_000_000
 _MOVES = frozenset(("unlink", "unlinkat", "rmdir", "rename", "renameat", "renameat2"))
 """Calls after which the path names something else, or nothing."""
+_LINKS = frozenset(("symlink", "symlinkat", "lchown", "lsetxattr"))
+"""Calls about a link itself, not about what it leads to."""
 _MOUNTS = frozenset(("mount", "umount2", "move_mount"))
 _NODES = frozenset(("mknod", "mknodat"))
 _SECOND = {
@@ -34,6 +36,8 @@ _VIEWS = frozenset((0x9FA0, 0x62656572, 0x27E0EB, 0x63677270, 0x1373, 0x19800202
 _OWN_TREE = re.compile(r"/(?:var/lib|run)/[^/]*(?:docker|containers|containerd)[^/]*/.*/(?:merged|rootfs)(?:/|$)")
 """Where engines put a container's root; its own views of the kernel may be visible to the host below it."""
 _GENERATIONS = 8
+_OVERLAY = 0x794C7630
+_MOST_OVERLAYS = 1024
 
 
 class Objects:
@@ -54,6 +58,9 @@ class Objects:
         self._void_at = 0
         self._read = ""
         self._resolver = resolve.Resolver()
+        # Who sees the host's files: its first process, or the sensor where that may not be looked through.
+        self._somebody = 1 if os.access("/proc/1/root/", os.X_OK) else os.getpid()
+        self._overlays: dict[tuple[int, int], tuple[tuple[str, str], ...]] = {}
         self._nodes: dict[tuple[int, str], tuple[str, int]] = {}
 
     def refresh(self) -> bool:
@@ -108,6 +115,8 @@ class Objects:
             else:
                 file.host_path = self._on_host(device, file.inner_path)
                 file.host_mount = self._on_host(device, above or "/")
+            if file.magic == _OVERLAY and not file.host_path:
+                self._layered(event.process, file, device)
             if file.magic in _VIEWS and _OWN_TREE.match(file.host_path):
                 file.host_path = file.host_mount = ""
 
@@ -135,9 +144,48 @@ class Objects:
         target = str(event.arguments.get("target") or event.arguments.get("to_path") or "")
         file = event.file = File(target, raw=target)
         self._looked_up(event, file)
+        if file.file_system == "overlay" and not event.result:  # now its layers are where it was told they are
+            self._overlays.pop((event.process.namespaces.get("mnt", 0), file.device), None)
+            self._layers(event.process, file.device)
         source = str(event.arguments.get("source") or "")
         if source.startswith("/"):
             file.kind = self._kind(event, source)
+
+    def _layered(self, process: Process, file: File, device: int) -> None:
+        """Say where on the host a file of a mounted overlay lies: in the first layer that has it."""
+        for layer, host in self._layers(process, device):
+            if host:
+                if self._resolver.at(self._somebody, self._host, host + file.inner_path) is None:
+                    continue
+                file.host_path = self.disguise(host + file.inner_path)
+                file.host_mount = self.disguise(host)
+            elif self._at(process, layer + file.inner_path) is None:
+                continue
+            return
+
+    def _layers(self, process: Process, device: int) -> tuple[tuple[str, str], ...]:
+        """Return an overlay's layers as the container sees them and as the host does; empty where it does not."""
+        namespace = process.namespaces.get("mnt", 0)
+        known = self._overlays.get((namespace, device))
+        if known is not None:
+            return known
+        step: Process | None = process
+        found: tuple[tuple[str, str], ...] = ()
+        while step is not None and step.namespaces.get("mnt", 0) == namespace and not found:
+            table = self._resolver.table(step.pid, namespace, old=False).values()
+            named = next((one.layers for one in table if one.device == device and one.layers), ())
+            found = tuple((layer, self._layer(process, layer)) for layer in named)
+            step = step.parent
+        self._overlays[namespace, device] = found
+        if len(self._overlays) > _MOST_OVERLAYS:
+            del self._overlays[next(iter(self._overlays))]
+        return found
+
+    def _layer(self, process: Process, path: str) -> str:
+        found = self._at(process, path)
+        if found is None or found.mount is None or found.mount.point == "/":
+            return ""
+        return host_mounts.host_path(self._mounts, found.mount.device, found.inside)
 
     def _kind(self, event: Event, path: str) -> str:
         found = self._at(event.process, path)
@@ -169,7 +217,7 @@ class Objects:
         if event.name in _NODES:
             mode, number = event.arguments.get("mode", 0), event.arguments.get("dev", 0)
             self._remember((namespace, file.path), (_KINDS.get(mode & 0o170000, ""), number))
-        gone = event.result == 0 and event.name in _MOVES
+        gone = (not event.result and event.name in _MOVES) or event.name in _LINKS
         found = None if gone else self._at(process, file.path)
         if found is None:  # not made, or gone since: its folder is there
             found = self._at(process, file.path, parent=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import re
 import stat
 import struct
 import time
@@ -23,6 +24,8 @@ _ANSWERED_BY_OTHERS = ("fuse", "nfs", "cifs", "smb", "9p", "autofs", "ceph", "af
 _O_PATH = 0o10000000
 _FRESH_S = 0.2
 _MOST = 256
+_OCTAL = re.compile(r"\\([0-7]{3})")
+_COLON = re.compile(r"(?<!\\):")
 _KINDS = {
     stat.S_IFREG: "regular", stat.S_IFDIR: "directory", stat.S_IFBLK: "block", stat.S_IFCHR: "char",
     stat.S_IFSOCK: "socket", stat.S_IFIFO: "fifo", stat.S_IFLNK: "symlink",
@@ -39,6 +42,7 @@ class Mounted:
         point: Where, as the process sees it.
         peers: Peer group of a shared mount; 0 for a private one.
         kind: File system type.
+        layers: Of an overlay its directories, as they were named when it was mounted, the uppermost first.
     """
 
     device: int
@@ -46,6 +50,7 @@ class Mounted:
     point: str
     peers: int
     kind: str
+    layers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +205,26 @@ def read(mountinfo: str) -> dict[int, Mounted]:
         behind = words.index("-", 6)
         shared = next((word[7:] for word in words[6:behind] if word.startswith("shared:")), "0")
         device = os.makedev(int(major), int(minor))
-        found[int(words[0])] = Mounted(device, _plain(words[3]), _plain(words[4]), int(shared), words[behind + 1])
+        kind, options = words[behind + 1], words[behind + 3] if len(words) > behind + 3 else ""
+        layers = _layers(options) if kind == "overlay" else ()
+        found[int(words[0])] = Mounted(device, _plain(words[3]), _plain(words[4]), int(shared), kind, layers)
     return found
+
+
+def _layers(options: str) -> tuple[str, ...]:
+    """Read the directories of an overlay from its options: ``upperdir``, then ``lowerdir`` or each ``lowerdir+``."""
+    upper: list[str] = []
+    lower: list[str] = []
+    for option in options.split(","):
+        name, _, value = option.partition("=")
+        plain = _OCTAL.sub(lambda found: chr(int(found[1], 8)), value)
+        if name == "upperdir":
+            upper.append(plain)
+        elif name in {"lowerdir+", "datadir+"}:
+            lower.append(plain)
+        elif name == "lowerdir":
+            lower += [one.replace("\\:", ":") for one in _COLON.split(plain) if one]
+    return (*upper, *lower)
 
 
 def _plain(text: str) -> str:

@@ -6,7 +6,7 @@ import os
 import select
 import struct
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -29,6 +29,9 @@ from holdfast.sensor.words import answers
 
 _RINGS = ("ring_critical", "ring_life", "ring_bulk")
 _TRACED = ("call_returned", "forked", "executed", "ended", "group_made", "group_removed")
+_RING_HANDED = {"io_uring_submit_req": "ring_handed", "io_uring_submit_sqe": "ring_handed_before"}
+"""What a request is handed over by, from Linux 6.3 on and before, and the program that looks at it."""
+_TYPES = Path("/sys/kernel/btf/vmlinux")
 _HOST = struct.Struct("<8IQII")  # struct host_ids
 _COUNTERS = struct.Struct("<8Q")  # struct counters
 _WAIT_MS = 200
@@ -67,14 +70,15 @@ class Sensor:
         """
         image = bpf_file.image("watch")
         self._decoder = Decoder(layout.read(image))
-        self._loaded = Loaded(image, "watch")
+        traced = (*_TRACED, *_ring_programs())
+        self._loaded = Loaded(image, "watch", (*traced, "take_stock"))
         try:
-            self._start(wanted, more or {})
+            self._start(wanted, more or {}, traced)
         except BaseException:
             self._loaded.close()
             raise
 
-    def _start(self, wanted: Mapping[str, Interest], more: Mapping[Fact[Any], Answer]) -> None:
+    def _start(self, wanted: Mapping[str, Interest], more: Mapping[Fact[Any], Answer], traced: Sequence[str]) -> None:
         programs = self._loaded.programs
         self._rings = [self._ring(name) for name in _RINGS]
         self._counting = self._loaded.table("counting")
@@ -111,7 +115,7 @@ class Sensor:
         self.objects = Objects(self.namespaces["mnt"])
         self.layers = Layers()
         self.want(wanted)
-        for name in _TRACED:
+        for name in traced:
             programs[name].attach()
         # Marks were set before the programs saw forks: whoever was born in between is found now.
         programs["take_stock"].run_through()
@@ -391,6 +395,15 @@ def runtimes(folders: Iterable[str] = FOLDERS) -> Iterator[tuple[int, int, int]]
             if (stat.st_dev, stat.st_ino) not in found:
                 found.add((stat.st_dev, stat.st_ino))
                 yield stat.st_dev, stat.st_ino, _SANDBOX if name in SANDBOXES else _SETS_UP
+
+
+def _ring_programs() -> tuple[str, ...]:
+    """Return the programs that this kernel has a tracepoint of io_uring for; none without io_uring."""
+    try:
+        types = _TYPES.read_bytes()
+    except OSError:
+        return ()
+    return tuple(program for name, program in _RING_HANDED.items() if f"\0btf_trace_{name}\0".encode() in types)
 
 
 def _root() -> os.stat_result:

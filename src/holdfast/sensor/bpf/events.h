@@ -81,7 +81,7 @@ struct call {
     u64 cookie;                  /* names file, way and user of an open that can be said to be dull; 0: it cannot */
     u64 arguments[6];
     u16 number;                  /* of the system call, in the machine's own table */
-    u16 compat;                  /* 1: it was made through the 32-bit table */
+    u16 compat;                  /* 1: it was made through the 32-bit table; 2: handed to io_uring, no result yet */
     u16 base;                    /* bytes of the directory that a relative path starts at */
     u16 strings[4];              /* bytes of each */
     u16 data;                    /* bytes of a socket address or of the start of a buffer */

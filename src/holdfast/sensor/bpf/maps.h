@@ -178,6 +178,8 @@ struct scratch {
     s64 result;
     u32 number, compat, spoke, end;
     struct object base;          /* where its path begins */
+    u64 names[2];                /* paths that the kernel has copied */
+    volatile u64 request;        /* what io_uring was handed */
     volatile u64 word;           /* what was read last from the caller's memory; see path.h on loops and the verifier */
 };
 /* One per kind of program: a fork can be traced while a system call is. */

@@ -6,6 +6,7 @@
  * where the call succeeded, the string only where it failed or where the kernel keeps none. */
 #include "looks.h"
 #include "quota.h"
+#include "rings.h"
 #include "subject.h"
 
 #define TS_COMPAT 2
@@ -361,6 +362,81 @@ int call_returned(u64 *context)
     call->head.text = s->end;
     send_call(ring, bounded(s->end));
     return 0;
+}
+
+/* A thread that the kernel made for a ring has no mark of its own; it acts for its process. */
+inline_ struct mark *mark_of_group(struct task_struct *task)
+{
+    struct mark *marked = task_storage(&marks, task, NULL, 0);
+    if (marked)
+        return marked;
+    marked = task_storage(&marks, task->group_leader, NULL, 0);
+    if (!marked)
+        return NULL;
+    struct mark mark = {.kind = marked->kind, .top = marked->top};
+    return task_storage(&marks, task, &mark, 1);
+}
+
+inline_ int handed_over(u64 request)
+{
+    struct task_struct *task = current_task();
+    struct mark *marked = mark_of_group(task);
+    struct scratch *s = scratch_of(SCRATCH_CALL);
+    struct file *file = NULL;
+    if (!marked || marked->kind == RUNTIME_SANDBOX || !s)
+        return 0;
+    /* Read back from memory, an address is a number that a function may be given. */
+    s->request = request;
+    request = s->request;
+    u32 number = read_request(request);
+    struct interest *wanted = number ? map_lookup(&interests, &number) : NULL;
+    if (!wanted)
+        return 0;
+    struct call *call = &s->record.call;
+    u32 write = number != CALL_OPENAT || (call->arguments[2] & (ACCMODE | CREATES));
+    u32 want = write ? wanted->contained_write : wanted->contained_read;
+    if (!(want & (WANT_MATCHING | WANT_FOREIGN | WANT_ALL | WANT_REFUSED)))
+        return 0;
+    __builtin_memset(&call->object, 0, sizeof(call->object));
+    __builtin_memset(call->strings, 0, sizeof(call->strings));
+    call->base = call->data = 0;
+    call->cookie = 0;
+    s->walk.home = marked->top;
+    s->number = number;
+    s->compat = s->spoke = s->end = 0;
+    s->mnt = s->dentry = s->file = s->sock = 0;
+    s->result = 0;
+    if (number == CALL_CONNECT) {
+        fetch(file, ((struct io_kiocb *)request)->file);
+        s->file = (u64)file;
+        if (file)
+            s->sock = (u64)sock_of(file);
+        look_at_object();
+    }
+    begin_at();
+    collect_name(0, s->names[0]);
+    collect_name(1, s->names[1]);
+    if (number == CALL_CONNECT)
+        collect_data();
+    call->result = 0;
+    call->number = number;
+    call->compat = HANDED_OVER;
+    call->head.text = s->end;
+    send_call(RING_CRITICAL, bounded(s->end));
+    return 0;
+}
+
+SEC("tp_btf/io_uring_submit_req")
+int ring_handed(u64 *context)
+{
+    return handed_over(context[0]);
+}
+
+/* The same on kernels before 6.3. */
+SEC("tp_btf/io_uring_submit_sqe")
+int ring_handed_before(u64 *context)
+{
+    return handed_over(context[0]);
 }
 
 SEC("tp_btf/sched_process_fork")
