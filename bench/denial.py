@@ -9,20 +9,26 @@ from pathlib import Path
 
 FLAVOURS = ("plain", "new-kernel-plain")
 """Linux 6.1 and 6.12, with BPF among the security modules."""
-OPEN = """\
-services:
-  open:
-    image: app
-    privileged: true
-    pid: host
-    ipc: host
-    cgroup: host
-    network_mode: host
-    volumes:
-      - /:/host
-      - /var/run/docker.sock:/var/run/docker.sock
-      - /run/containerd/containerd.sock:/run/containerd/containerd.sock
-"""
+SOCKETS = (
+    "/run/docker.sock", "/run/containerd/containerd.sock", "/run/systemd/private", "/run/dbus/system_bus_socket",
+    "/run/podman/podman.sock", "/run/crio/crio.sock", "/run/buildkit/buildkitd.sock", "/run/nri/nri.sock",
+    "/run/snapd.socket", "/run/libvirt/libvirt-sock",
+)  # fmt: skip
+FOLDERS = (
+    "/opt/nri/plugins", "/etc", "/usr", "/root", "/home", "/boot", "/opt", "/var/log", "/var/spool/cron",
+    "/var/lib/kubelet", "/var/lib/docker", "/var/lib/kubelet/device-plugins", "/var/lib/kubelet/pods",
+    "/etc/kubernetes/manifests", "/etc/cni/net.d", "/etc/cdi", "/etc/systemd/system",
+    "/usr/libexec/kubernetes/kubelet-plugins/volume/exec", "/proc", "/sys", "/dev",
+)  # fmt: skip
+
+
+def open_container() -> str:
+    """Return a Compose file with one service that nothing holds back."""
+    mounts = ["/:/host", *(f"{one}:{one}" for one in SOCKETS), *(f"{one}:/h{one}" for one in FOLDERS)]
+    shared = {"type": "bind", "source": "/srv/shared", "target": "/shared", "bind": {"propagation": "shared"}}
+    service = {"image": "app", "privileged": True, "pid": "host", "ipc": "host", "cgroup": "host",
+               "network_mode": "host", "volumes": [*mounts, shared]}  # fmt: skip
+    return json.dumps({"services": {"open": service}})  # JSON is YAML
 
 
 def escaped(holdfast: str, flavour: str, option: str) -> tuple[set[str], set[str], int]:
@@ -38,7 +44,7 @@ def escaped(holdfast: str, flavour: str, option: str) -> tuple[set[str], set[str
     """
     with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as folder:
         target, report = Path(folder) / "compose.yaml", Path(folder) / "report.json"
-        target.write_text(OPEN, encoding="ascii")
+        target.write_text(open_container(), encoding="ascii")
         line = [holdfast, "drill", "--vm", flavour, option, "--no-explain", "--quiet", "--output", str(report)]
         subprocess.run([*line, str(target)], check=True)
         (exercise,) = json.loads(report.read_text(encoding="utf-8"))["exercises"]
