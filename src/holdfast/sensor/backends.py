@@ -179,7 +179,7 @@ _BLIND = {
     False: (
         "nothing but what control groups refuse can be denied; an attempt is seen when its call has returned",
         "a path that another thread changes while the call runs, where the call failed",
-        "calls through io_uring",
+        "how a request to io_uring ends, and what is sent through it",
         "a flaw of the kernel itself",
     ),
 }

@@ -141,7 +141,7 @@ _COMMANDS = {
     "RTM_NEWADDR": Object(Kind.NETLINK, 0, 20), "RTM_NEWROUTE": Object(Kind.NETLINK, 0, 24),
     "RTM_DELROUTE": Object(Kind.NETLINK, 0, 25), "RTM_NEWRULE": Object(Kind.NETLINK, 0, 32),
     "NFT_MSG_NEWRULE": Object(Kind.NETLINK, 12, 10 << 8 | 6),
-    "NFT_MSG_DELRULE": Object(Kind.NETLINK, 12, 10 << 8 | 8),
+    "NFT_MSG_DELRULE": Object(Kind.NETLINK, 12, 10 << 8 | 8), "unread": Object(Kind.NETLINK, 0, 0xFFFF),
 }  # fmt: skip
 """Commands of bpf(2), ioctl(2) and netlink(7): of rtnetlink, and of the sub-system 10, nf_tables, of netfilter."""
 
@@ -267,7 +267,7 @@ def _of(row: tuple[Atom, ...]) -> Iterator[Rule]:
     known = {(atom.fact, atom.op): atom.value for atom in row}
     call = known.get((word.SYSCALL, Op.IS), "")
     calls = known.get((word.SYSCALL, Op.ONE_OF), (call,))
-    if (word.TARGET_OUTSIDE, Op.IS) in known:
+    if (word.TARGET_OUTSIDE, Op.IS) in known and (word.SOCKET_FAMILY, Op.IS) not in known:
         return  # whose the target is, the programs ask; which of them, stands in MORE
     for atom in row:
         if atom.fact in {word.PATH, word.INNER_PATH} and atom.op is Op.ENDS_WITH and call != "connect":
