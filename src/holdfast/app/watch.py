@@ -22,6 +22,7 @@ from holdfast.model.alert import Alert
 from holdfast.model.errors import Error
 from holdfast.rules.ruleset import Ruleset
 from holdfast.sensor import coverage, privileges, pushing
+from holdfast.sensor.domain_names import DomainNames
 from holdfast.sensor.engines.registry import Registry
 from holdfast.sensor.judge import Judge, Node
 from holdfast.sensor.policy import PER_MINUTE, Policy
@@ -31,6 +32,8 @@ from holdfast.sensor.watching import Sensor
 from holdfast.techniques import load as techniques
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
+_FIRST_NAMES_S = 1.0
+"""Seconds that the start waits for the addresses of domain names in rules; later ones are known when they come."""
 _NICE = -10
 """nice(2) of the sensor; it takes little of a processor, but what it takes it needs at once."""
 
@@ -101,7 +104,9 @@ def watch(wanted: Wanted, told: Told, say: Say = lambda _: None) -> int:
     wishes = coverage.merged(coverage.interests(one.seen_as for one in catalogue.values()), told_by_rules.interests)
     with ExitStack() as stack:
         stop = stack.enter_context(_stoppable())
-        sensor = stack.enter_context(Sensor(wishes, watch_rules.answers(ruleset.rules) if ruleset else None))
+        domains = DomainNames(watch_rules.names(ruleset.rules) if ruleset else ())
+        answers = watch_rules.answers(ruleset.rules, names=domains) if ruleset else None
+        sensor = stack.enter_context(Sensor(wishes, answers))
         sensor.want_paths(told_by_rules.heads, told_by_rules.tails)
         denying = Denying(catalogue, policy, here, sensor, say)
         stack.callback(denying.close)
@@ -113,6 +118,8 @@ def watch(wanted: Wanted, told: Told, say: Say = lambda _: None) -> int:
             privileges.drop(privileges.needed(responds=policy.acts))
         keeping = stack.enter_context(closing(watch_keeping.Keeping(wanted.spool, wanted.sinks, say)))
         health = stack.enter_context(Health(wanted.metrics, wanted.health, wanted.heartbeat_s))
+        domains.start(_FIRST_NAMES_S)
+        stack.callback(domains.stop)
         registry = _registry()
         stack.callback(registry.stop)
         registry.start()

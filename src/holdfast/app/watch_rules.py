@@ -6,21 +6,25 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from holdfast.app import rules as rule_files
+from holdfast.model.comparisons import Comparison
 from holdfast.model.errors import NotUnderstood
 from holdfast.model.event import Answer
 from holdfast.model.facts import Fact
+from holdfast.model.logic import atoms
 from holdfast.reports._plain import one_line
 from holdfast.rules.fields import Field
 from holdfast.rules.ruleset import Rule, Ruleset, fields_asked, load
 from holdfast.sensor.accounts import Accounts
 from holdfast.sensor.answers import Answers
+from holdfast.sensor.answers_socket import NAMES
+from holdfast.sensor.domain_names import DomainNames
 from holdfast.sensor.layers import Layers
 
 _SHOWN = 20
 _NOWHERE = "/nonexistent"
 _LOCAL = (
     "user.name", "user.homedir", "user.shell", "user.loginname", "group.name", "evt.hostname", "evt.arg.uid",
-    "proc.exe_ino.", "proc.is_exe_upper_layer", "proc.is_exe_lower_layer",
+    "proc.exe_ino.", "proc.is_exe_upper_layer", "proc.is_exe_lower_layer", *NAMES,
 )  # fmt: skip
 
 
@@ -51,14 +55,26 @@ def loaded(files: Sequence[str], say: Callable[[str], None]) -> Ruleset | None:
     return Ruleset(found.rules)
 
 
-def answers(rules: Iterable[Rule], *, here: bool = True) -> dict[Fact[Any], Answer]:
+def names(rules: Iterable[Rule]) -> set[str]:
+    """Return the domain names that rules compare addresses with."""
+    found: set[str] = set()
+    for rule in rules:
+        for atom in atoms(rule.condition):
+            if isinstance(atom.fact, Field) and atom.fact.name in NAMES and isinstance(atom.value, Comparison):
+                value = atom.value.value
+                found.update([value] if isinstance(value, str) else value)
+    return found
+
+
+def answers(rules: Iterable[Rule], *, here: bool = True, names: DomainNames | None = None) -> dict[Fact[Any], Answer]:
     """Return how every field is answered that rules ask or print.
 
     Args:
         rules: The rules.
         here: False asks nothing of this machine: the events happened on another, or some time ago.
+        names: Tells domain names of addresses.
     """
-    known = Answers() if here else Answers(Accounts(_NOWHERE, _NOWHERE), Layers(_NOWHERE))
+    known = Answers(names=names) if here else Answers(Accounts(_NOWHERE, _NOWHERE), Layers(_NOWHERE))
     found: dict[Fact[Any], Answer] = {}
     for field in _asked(rules):
         answer = known.answer_for(field.name)

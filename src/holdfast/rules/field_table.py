@@ -52,7 +52,7 @@ class Row:
         dotted: Takes its argument after a dot too: ``evt.arg.flags``.
         listed: The answer is a list; only ``exists``, ``in`` and ``intersects`` may be asked.
         lineage: Without an argument it asks every ancestor.
-        ends: It asks both ends of a socket.
+        ends: It asks both ends of a socket, or for all names of one end: any of them may fit, none may differ.
         right: May stand on the right-hand side, in ``val()``.
         changes: May be handed to a transformer.
         shown: May stand in an output.
@@ -103,7 +103,7 @@ _TABLE: dict[Kind, str] = {
         user.name user.homedir user.shell user.loginname group.name
         fd.type fd.typechar fd.name fd.directory fd.filename fd.l4proto fd.sockfamily fd.uid fd.containername
         fd.containerdirectory fd.cproto fd.sproto fd.lproto fd.rproto fd.proto:erts fd.nameraw fd.types:nlr
-        fd.cip.name:rt fd.sip.name:rt fd.lip.name:rt fd.rip.name:rt
+        fd.cip.name:ert fd.sip.name:ert fd.lip.name:ert fd.rip.name:ert
         fs.path.name fs.path.nameraw fs.path.source fs.path.sourceraw fs.path.target fs.path.targetraw
         fdlist.nums fdlist.names fdlist.cips fdlist.sips fdlist.cports fdlist.sports
         container.id container.full_id container.name container.image container.image.id container.type

@@ -9,6 +9,7 @@ from typing import Any
 from holdfast.model.derived import bare
 from holdfast.model.facts import Fact
 from holdfast.rules.condition import TRANSFORMERS, NotACondition, operand_at
+from holdfast.rules.field_table import Kind
 from holdfast.rules.fields import Field, UnknownField, longest
 from holdfast.rules.meaning import asked, meaning, shown
 from holdfast.rules.nodes import Changed
@@ -144,7 +145,8 @@ def _slot(text: str, sign: int) -> tuple[Slot, int]:
     field, end = found
     if not field.row.shown:
         raise BadOutput(f"the field {field.name!r} can only be asked in conditions", sign)
-    return Slot(field.name, asked(field), width, field.row.lineage and field.many), end
+    several = field.row.lineage or (field.row.ends and field.row.kind is Kind.TEXT)
+    return Slot(field.name, asked(field), width, several and field.many), end
 
 
 _OPENED = tuple(f"{name}(" for name in TRANSFORMERS)

@@ -12,6 +12,7 @@ from typing import Any
 from holdfast.model.event import Event, Executable, Process
 from holdfast.sensor import answers_container, answers_event, answers_file, answers_process, answers_socket
 from holdfast.sensor.accounts import Account, Accounts
+from holdfast.sensor.domain_names import DomainNames
 from holdfast.sensor.layers import Layers
 from holdfast.sensor.processes import ancestors
 
@@ -27,18 +28,21 @@ _HIGHEST = 100
 class Answers:
     """The answers of one running sensor."""
 
-    def __init__(self, accounts: Accounts | None = None, layers: Layers | None = None) -> None:
+    def __init__(
+        self, accounts: Accounts | None = None, layers: Layers | None = None, names: DomainNames | None = None
+    ) -> None:
         """Begin to remember.
 
         Args:
             accounts: Where names of users come from; the host's own and each container's by default.
             layers: Tells whether a container's program lies in its image, where the record does not.
+            names: Tells domain names of addresses; none is known by default.
         """
         self._accounts = accounts or Accounts()
         self._layers = layers or Layers()
         self.table: dict[str, Ask] = {
             **answers_event.ANSWERS, **answers_process.ANSWERS, **answers_container.ANSWERS, **answers_file.ANSWERS,
-            **answers_socket.answers(), **self._users(),
+            **answers_socket.answers((names or DomainNames(())).of), **self._users(),
             "proc.exe_ino.ctime": lambda event: self._timed(event).changed_ns or None,
             "proc.exe_ino.mtime": lambda event: self._timed(event).modified_ns or None,
             "proc.exe_ino.ctime_duration_proc_start": self._age,

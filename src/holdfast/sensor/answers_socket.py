@@ -162,9 +162,21 @@ class _Changes:
         return former != now
 
 
-def answers() -> dict[str, Ask]:
-    """Return how each question is answered; what descriptors were connected to is remembered from now on."""
+NAMES = ("fd.cip.name", "fd.sip.name", "fd.lip.name", "fd.rip.name")
+"""Questions for the domain names of an address."""
+
+
+def answers(names: Callable[[str], tuple[str, ...] | None] = lambda _: None) -> dict[str, Ask]:
+    """Return how each question is answered; what descriptors were connected to is remembered from now on.
+
+    Args:
+        names: Returns the domain names that an address is known to have; None where none is.
+    """
     return {
+        "fd.cip.name": _client(lambda found: names(found.client)),
+        "fd.sip.name": _of(lambda found: names(found.server)),
+        "fd.lip.name": _client(lambda found: names(_local(found)[0])),
+        "fd.rip.name": _client(lambda found: names(_remote(found)[0])),
         "fd.ip": _of(_both), "fd.net": _of(_both), "fd.port": _of(_ports),
         "fd.cip": _client(lambda found: found.client), "fd.cnet": _client(lambda found: found.client),
         "fd.cport": _client(lambda found: found.client_port),

@@ -217,7 +217,8 @@ class _Reader:
         for name, value in record.get("a", {}).items():
             fact = self._replay.asked.get(name)
             if fact is not None:
-                made.known[fact] = _bare(value)
+                bare = _bare(value)
+                made.known[fact] = tuple(bare) if isinstance(bare, list) else bare
         return made
 
 
