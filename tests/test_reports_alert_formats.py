@@ -229,6 +229,27 @@ def test_ocsf_says_what_was_done(verdict, priority, origin, succeeded, error):
     assert finding["unmapped"]["holdfast"]["verdict"] == verdict.value
 
 
+CAPTIONS = {1: "Allowed", 2: "Blocked", 4: "Isolated", 17: "Logged", 19: "Alert", 26: "Unauthorized", 27: "Error"}
+"""Of ``disposition_id``; https://github.com/ocsf/ocsf-schema, dictionary.json at 10fd6b38."""
+ANALYTICS = {1: "Rule", 2: "Behavioral"}
+"""Of ``analytic.type_id``; the same, objects/analytic.json at ebbface4. 99 takes the source's own word."""
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+@pytest.mark.parametrize("origin", Origin)
+@pytest.mark.parametrize(("succeeded", "error"), [(True, ""), (False, "EPERM"), (False, "ENOENT")])
+def test_ocsf_numbers_bear_their_official_captions(verdict, origin, succeeded, error):
+    alert = replace(PLAIN, verdict=verdict, origin=origin, succeeded=succeeded, error=error)
+    finding = json.loads(alert_ocsf.render(alert, STAMP))
+    assert finding["class_uid"] == 2004
+    assert finding["disposition"] == CAPTIONS.get(finding["disposition_id"], finding["disposition"])
+    assert finding["disposition_id"] in CAPTIONS or finding["disposition_id"] == 99
+    assert finding["action"] == {0: "Unknown", 1: "Allowed", 2: "Denied"}[finding["action_id"]]
+    analytic = finding["finding_info"]["analytic"]
+    assert analytic["type"] == ANALYTICS.get(analytic["type_id"], "Sensor")
+    assert finding["attacks"] == finding["finding_info"]["attacks"], "a security control says them twice"
+
+
 def test_the_ocsf_schema_can_refuse():
     finding = json.loads(alert_ocsf.render(PLAIN, STAMP))
     for wrong in (
