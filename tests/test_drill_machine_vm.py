@@ -69,7 +69,7 @@ def test_the_disk_is_built_and_kept(disk: build.Disk) -> None:
     assert again == []
 
 
-@pytest.mark.parametrize("name", ["systemd", "cgroup1", "new-kernel", "userns-remap", "rootless"])
+@pytest.mark.parametrize("name", ["cgroup1", "new-kernel", "userns-remap", "rootless"])
 def test_a_flavour_is_what_it_says(disk: build.Disk, tmp_path: Path, name: str) -> None:
     flavour = FLAVOURS[name]
     before = names(disk.folder), disk.image.stat().st_mtime_ns
