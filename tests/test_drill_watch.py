@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,16 @@ from holdfast.app.drill_watch import Watcher, disguise
 from holdfast.drill import run_folder
 from holdfast.model.drill import Attempt, DrillReport, Exercise, Layer, Outcome
 from holdfast.model.errors import ExitCode
+from holdfast.model.facts import Facts, Seen
+from holdfast.model.place import Where
+from holdfast.model.proof import prove
 from holdfast.model.replica import Replica
 from holdfast.model.technique import DrillClass
+from holdfast.model.truth import YES
+from holdfast.model.words import event
 from holdfast.sensor.deny_decode import Denial
 from holdfast.sensor.deny_rules import Kind
+from holdfast.techniques import load as techniques
 
 SOME = ("--technique", "etc-write", "--technique", "proc-remount", "--technique", "host-ipc")
 
@@ -80,3 +87,28 @@ def test_a_stand_in_is_judged_as_what_it_stands_in_for() -> None:
     assert disguise(f"{tree}/etc/cron.d/x") == "/etc/cron.d/x"
     assert disguise(tree) == "/"
     assert disguise("/srv/stage/tree/etc") == "/srv/stage/tree/etc"
+
+
+def opens() -> list[tuple[str, str, bool]]:
+    """Return, for each way that opens something below a directory of the host: technique, directory, writing."""
+    found = []
+    for name, technique in techniques().items():
+        for way in technique.drill:
+            for one in way.steps:
+                place = re.match(r"\{(?:in|secret|open_secret):(/[^}*]*)\}", one.args.get("path", ""))
+                if one.act == "open" and place and not way.needs:
+                    found.append((name, place[1], one.args["mode"] != "r"))
+    return found
+
+
+@pytest.mark.parametrize(("name", "folder", "writes"), sorted(set(opens())))
+def test_what_a_drill_leaves_or_reads_on_the_host_is_what_its_technique_looks_like(
+    name: str, folder: str, writes: bool
+) -> None:
+    seen = {
+        event.IN_CONTAINER: True, event.SYSCALL: "openat", event.WRITE: writes, event.FILE_KIND: "regular",
+        event.PATH: f"/mnt{folder}/x", event.INNER_PATH: f"{folder}/x", event.HOST_PATH: f"{folder}/x",
+        event.HOST_MOUNT: folder, event.FILE_SYSTEM: "ext4", event.TARGET_OUTSIDE: True,
+    }  # fmt: skip
+    facts = Facts({fact: Seen(value, Where("openat")) for fact, value in seen.items()})
+    assert prove(techniques()[name].seen_as, facts).truth is YES

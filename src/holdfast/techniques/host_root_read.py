@@ -16,7 +16,7 @@ How it looks: a process in a container opens ``/etc/shadow``, a key or a token o
 """
 
 from holdfast.model.change import Change, with_, without
-from holdfast.model.logic import AnyOf, covers, is_, is_not, starts_with
+from holdfast.model.logic import AnyOf, covers, is_, is_not, one_of, starts_with
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
@@ -42,7 +42,14 @@ _SECRETS = (
     "/var/lib/containers/storage",
 )
 
-_SEEN = ("/etc/shadow", "/etc/kubernetes/", "/etc/ssh/ssh_host_", "/root/.", "/var/lib/kubelet/pki/")
+_SEEN = (
+    "/etc/shadow", "/etc/kubernetes/", "/etc/ssh/ssh_host_", "/etc/ssl/private/", "/root/.", "/var/lib/kubelet/pki/",
+)  # fmt: skip
+_WHOLE = (
+    "/", "/root", "/var", "/var/lib", "/var/lib/docker", "/var/lib/docker/volumes", "/var/lib/containers",
+    "/var/lib/containers/storage", "/var/lib/rancher", "/var/lib/etcd",
+)  # fmt: skip
+"""Mounts that show more than one workload's files. What lies below a narrower one may be meant for the container."""
 _SEEN_LAYERS = ("/var/lib/docker/overlay2/", "/var/lib/containerd/", "/var/lib/containers/storage/overlay")
 """Files of other containers; a container's own come through its own root, of type overlay."""
 
@@ -81,7 +88,7 @@ TECHNIQUE = Technique(
         (
             *(starts_with(event.HOST_PATH, prefix) for prefix in _SEEN),
             *(starts_with(event.HOST_PATH, prefix) & is_not(event.FILE_SYSTEM, "overlay") for prefix in _SEEN_LAYERS),
-            is_(event.HOST_MOUNT, "/") & is_(event.FILE_KIND, "regular"),
+            one_of(event.HOST_MOUNT, *_WHOLE) & is_(event.FILE_KIND, "regular"),
         )
     ),
     seen_sample={event.IN_CONTAINER: True, event.WRITE: False, event.HOST_PATH: "/etc/shadow"},

@@ -11,7 +11,8 @@ to root alone. The answer of a plug-in passes no admission control.
 What closes it: not mounting that directory, or a directory above it, into a workload that is no device plug-in; a
 user namespace; SELinux; a sandbox with a kernel of its own.
 
-How it looks: a container that is not a known plug-in connects to ``device-plugins/kubelet.sock``.
+How it looks: a container that is not a known plug-in connects to ``device-plugins/kubelet.sock``, or leaves files
+beside it.
 """
 
 from holdfast.model.change import Change, with_, without
@@ -26,6 +27,7 @@ from holdfast.model.words.conditions import (
     lsm_permits,
     on_kubernetes_node,
     writes_as_root,
+    writes_below,
 )
 
 _DIRECTORY = "/var/lib/kubelet/device-plugins"
@@ -60,7 +62,7 @@ TECHNIQUE = Technique(
         Change(container.LSM_DENIES, with_("host_sockets"), "enforce SELinux: container_t may not use the socket"),
         Change(container.SANDBOX, "kata", "run in a sandbox: its kernel does not pass on the host's sockets"),
     ),
-    seen_as=connects_to("/device-plugins/kubelet.sock"),
+    seen_as=connects_to("/device-plugins/kubelet.sock") | writes_below(f"{_DIRECTORY}/"),
     seen_sample={
         event.IN_CONTAINER: True,
         event.SYSCALL: "connect",

@@ -11,11 +11,12 @@ somebody else. Read-only is enough to read.
 What closes it: not mounting the directory; a user namespace, where the file systems allow one; another user than
 root; SELinux, which keeps one Pod's files from another.
 
-How it looks: a container opens a token below ``pods/`` that is not its own.
+How it looks: a container opens a token below ``pods/`` that is not its own, or anything there through a mount of the
+whole directory.
 """
 
 from holdfast.model.change import Change, with_, without
-from holdfast.model.logic import contains, covers, is_, starts_with
+from holdfast.model.logic import contains, covers, is_, one_of, starts_with
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
@@ -24,6 +25,8 @@ from holdfast.model.words import container, event, host, reach
 from holdfast.model.words.conditions import lsm_permits, on_kubernetes_node, reads_as_root
 
 _PODS = "/var/lib/kubelet/pods"
+_ABOVE = ("/", "/var", "/var/lib", "/var/lib/kubelet", _PODS)
+"""Mounts that show every Pod's files. A Pod's own volumes are mounts of their own."""
 
 _OPEN: Situation = {
     container.HOST_PATHS: Paths(("/var/lib/kubelet",)),
@@ -53,7 +56,7 @@ TECHNIQUE = Technique(
     ),
     seen_as=is_(event.IN_CONTAINER, True)
     & starts_with(event.HOST_PATH, "/var/lib/kubelet/pods/")
-    & contains(event.PATH, "/volumes/kubernetes.io~"),
+    & (contains(event.PATH, "/volumes/kubernetes.io~") | one_of(event.HOST_MOUNT, *_ABOVE)),
     seen_sample={
         event.IN_CONTAINER: True,
         event.PATH: "/host/pods/0a1b/volumes/kubernetes.io~projected/kube-api-access-x/token",
