@@ -25,6 +25,9 @@ def connected(host, port):
     with socket.socket(family) as one:
         one.settimeout(0.5)
         one.connect((host, port))
+def sent(kind, flags, host, port):
+    with socket.socket(socket.AF_INET, kind) as one:
+        one.sendto(b"x", flags, (host, port))
 def wrote(path):
     os.close(os.open(path, os.O_WRONLY))
 def rewrote(path):
@@ -39,6 +42,9 @@ attempts = {
     "engine": lambda: connected("127.0.0.2", 2375),
     "metadata": lambda: connected("169.254.169.254", 80),
     "mapped": lambda: connected("::ffff:169.254.169.254", 80),
+    "first data": lambda: sent(socket.SOCK_STREAM, socket.MSG_FASTOPEN, "127.0.0.2", 2375),
+    "datagram": lambda: sent(socket.SOCK_DGRAM, 0, "169.254.169.254", 80),
+    "other datagram": lambda: sent(socket.SOCK_DGRAM, 0, "127.0.0.2", 80),
     "other": lambda: connected("127.0.0.2", 2374),
     "null": lambda: wrote("/dev/null"),
     "memory": lambda: os.close(os.open("/dev/mem", os.O_RDONLY)),
@@ -92,7 +98,9 @@ def test_a_container_is_denied_what_is_listed_and_the_host_is_not(group: Path) -
         denier.deny(0, catalogue)
         found = attempted(group, *OWN)
         for name, number in found.items():
-            listed = name in {"core_pattern", "modprobe", "engine", "metadata", "mapped", "memory"}
+            listed = name in {
+                "core_pattern", "modprobe", "engine", "metadata", "mapped", "memory", "first data", "datagram"
+            }  # fmt: skip
             assert number == (errno.EPERM if listed and free[name] != errno.ENOENT else free[name]), name
         assert free["core_pattern"] == 0
         assert free["metadata"] != errno.EPERM

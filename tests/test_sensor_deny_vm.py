@@ -81,6 +81,16 @@ def unshared():
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if code:
         raise OSError(code, "unshare")
+def netlink(*kinds):
+    """Say several things to the kernel with one send; none of them changes anything where it is allowed."""
+    route = struct.pack("<BBBBBBBBI", 2, 32, 0, 0, 254, 3, 0, 1, 0)
+    said = b"".join(struct.pack("<IHHII", 28, kind, 5, 1, 0) + route for kind in kinds)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as one:
+        one.send(said)
+def sent(kind, flags, port):
+    with socket.socket(socket.AF_INET, kind) as one:
+        one.setblocking(False)
+        one.sendto(b"x", flags, ("127.0.0.1", port))
 os.makedirs("/point", exist_ok=True)
 attempts = {
     "mount": call("mount", b"holdfast", b"/point", b"proc", 0, None),
@@ -101,6 +111,12 @@ attempts = {
     "host shadow": lambda: os.close(os.open("/host/etc/shadow", os.O_RDONLY)),
     "rename": lambda: os.rename("/host/etc/hostname", "/host/etc/hostname-of-holdfast"),
     "signal": lambda: os.kill(1, 0),
+    "second netlink message": lambda: netlink(18, 25),
+    "first data": lambda: sent(socket.SOCK_STREAM, socket.MSG_FASTOPEN, 2375),
+    "datagram": lambda: sent(socket.SOCK_DGRAM, 0, 9),
+    "file's capabilities": lambda: os.setxattr("/host/etc/hostname", "security.capability",
+                                               struct.pack("<5I", 0x02000001, 1 << 21, 0, 0, 0)),
+    "own netlink": lambda: netlink(18),
     "own file": lambda: written("/own"),
     "own process": lambda: os.kill(os.getpid(), 0),
     "own proc": lambda: os.close(os.open("/proc/self/status", os.O_RDONLY)),
@@ -119,10 +135,11 @@ print(json.dumps(found))
 
 RUN = """
 export PYTHONPATH=/payload/python PYTHONDONTWRITEBYTECODE=1
-box() { timeout 90 docker run -i --rm --network none "$@"; }
+box() { timeout 90 docker run -i --rm "$@"; }
 attempt() {
-    box --privileged --pid=host -v /:/host -v /run/docker.sock:/docker.sock -v /usr:/usr:ro -v /usr/lib:/lib:ro \
-        -v /usr/lib64:/lib64:ro -v /payload/acts.py:/acts.py:ro holdfast-drill /usr/bin/python3 -I -S /acts.py \
+    box --network host --privileged --pid=host -v /:/host -v /run/docker.sock:/docker.sock \
+        -v /usr:/usr:ro -v /usr/lib:/lib:ro -v /usr/lib64:/lib64:ro -v /payload/acts.py:/acts.py:ro \
+        holdfast-drill /usr/bin/python3 -I -S /acts.py \
         > out/$1 2> out/$1.err
 }
 python3 sensor.py > out/sensor 2>&1 &
@@ -130,7 +147,7 @@ sensor=$!
 for i in $(seq 200); do [ -f ready ] || ! kill -0 $sensor 2> /dev/null && break; sleep 0.3; done
 echo "holdfast: $(cat out/choice)"
 attempt denied
-box holdfast-drill /bin/busybox echo runs > out/plain 2>&1
+box --network none holdfast-drill /bin/busybox echo runs > out/plain 2>&1
 docker run -d --network none --name kept holdfast-drill /bin/busybox sleep 1000 > /dev/null
 timeout 60 docker exec kept /bin/busybox echo executes >> out/plain 2>&1
 kill -9 $sensor
@@ -141,7 +158,7 @@ python3 -c 'from holdfast.sensor.deny_pins import unpin; print(unpin())' > out/u
 attempt free
 """
 
-ORDINARY = {"own file", "own process", "own proc"}
+ORDINARY = {"own file", "own process", "own proc", "own netlink"}
 ASKED_BEFORE = {"setns"}
 """The kernel turns a refusal to look into another process into EACCES."""
 
@@ -180,3 +197,4 @@ def test_what_is_denied_fails_and_what_is_ordinary_does_not(tmp_path: Path, name
     told = {json.loads(line)[0] for line in words["denials"].splitlines()}
     assert {"sb_mount", "sb_kern_mount", "file_open", "path_mknod", "ptrace_access_check", "create_user_ns"} <= told
     assert {"unix_stream_connect", "capable", "task_kill", "path_rename"} <= told
+    assert {"netlink_send", "socket_sendmsg", "inode_setxattr"} <= told

@@ -201,13 +201,22 @@ def test_signals_to_another_container_whose_pids_are_shared(seen: Watched, image
         program.call("tgkill", 1 | 1 << 32, 1, 0)
         program.call("pidfd_send_signal", program.call("pidfd_open", 1, 0), 0, 0, 0)
         program.call("pidfd_send_signal", program.call("open", "/proc/1", DIRECTORY), 0, 0, 0)
+        program.call("prlimit64", 1, 0, 0, struct.pack("<QQ", 0, 0))  # it only asks
+        program.call("prlimit64", 1, 7, struct.pack("<QQ", 1024, 1024), 0)
         made = program.call("socket", 1, 1, 0)
         program.call("fcntl", made, 8 | 1 << 40, 1)
         program.call("fcntl", made, 15, struct.pack("<ii", 1, 1))
         program.call("ioctl", made, 0x8901, struct.pack("<i", 1))
         program.call("ioctl", made, 0x8902 | 1 << 32, struct.pack("<i", -1))
         run(image, program, tmp_path, "--pid", f"container:{name}")
-        for event, count in (("kill", 1), ("tkill", 1), ("tgkill", 1), ("pidfd_send_signal", 2), ("fcntl", 2)):
+        for event, count in (
+            ("kill", 1),
+            ("tkill", 1),
+            ("tgkill", 1),
+            ("pidfd_send_signal", 2),
+            ("fcntl", 2),
+            ("prlimit64", 1),
+        ):
             until = time.monotonic() + 10
             while len(ours(seen.soon(SIGNAL, event=event))) < count and time.monotonic() < until:
                 time.sleep(0.05)
@@ -362,6 +371,33 @@ def test_the_upper_half_of_an_int_hides_nothing(image: str, tmp_path: Path) -> N
         run(image, program, tmp_path)
         assert all_seen.soon("input-tty", event="ioctl", command="TIOCSTI")
         assert all_seen.soon("mknod-assist", event="mknod")
+
+
+@pytest.mark.parametrize("name", ["renameat", "renameat2", "linkat", "linkat of what is open", "rename"])
+def test_a_new_name_counts_from_whatever_folder_it_is_given(
+    seen: Watched, image: str, tmp_path: Path, name: str
+) -> None:
+    made = Path("/etc/cron.d", f"holdfast-test-{os.getpid()}-{name.replace(' ', '-')}")
+    aside = Path("/etc", f"{made.name}-aside")
+    aside.write_text("", encoding="ascii")
+    program = Program()
+    into = program.call("open", "/e/cron.d", DIRECTORY)
+    old, new = f"/e/{aside.name}", made.name
+    if name == "rename":
+        program.call("fchdir", into)
+        program.call("rename", old, new)
+    elif name == "linkat of what is open":
+        program.call("linkat", program.call("open", old, 0), "", into, new, 0x1000)
+    else:
+        program.call(name, -100, old, into, new, 0)
+    program.pause(1)
+    try:
+        results = run(image, program, tmp_path, "-v", "/etc:/e", "--cap-add", "DAC_READ_SEARCH")
+        assert min(results) >= 0
+        assert seen.soon("etc-write", event=name.split(maxsplit=1)[0], host_path=str(made))
+    finally:
+        aside.unlink(missing_ok=True)
+        made.unlink(missing_ok=True)
 
 
 def test_a_link_is_placed_where_it_lies_and_not_where_it_leads(seen: Watched, image: str, tmp_path: Path) -> None:

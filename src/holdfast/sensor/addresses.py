@@ -30,8 +30,18 @@ def named_file(file: File | None, path: str, base: bytes) -> File | None:
     if file is not None:
         file.raw = path
         return file
+    return File(path=placed(path, base), raw=path)
+
+
+def placed(path: str, base: bytes) -> str:
+    """Return a path from the root, without dots where that can be had.
+
+    Args:
+        path: As it was given; may be relative.
+        base: Where a relative one begins; empty where that is not known.
+    """
     whole = path if path.startswith("/") else f"{base.decode('utf-8', 'surrogateescape')}/{path}"
-    return File(path=os.path.normpath(whole) if whole.startswith("/") else whole, raw=path)
+    return os.path.normpath(whole) if whole.startswith("/") else whole
 
 
 def _slots(data: bytes) -> tuple[bytes, ...]:

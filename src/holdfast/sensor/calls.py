@@ -19,7 +19,7 @@ CONSTANT = 8
 """Added to a number of bytes that stands in place of an argument's index."""
 DIRECTORY, ROOT, GROUP = 8, 9, 10
 """In place of a descriptor's index: the current directory, the root directory, a control group in struct clone_args."""
-CONNECTS, MESSAGE, MESSAGES, TO, WRITES, PARTS, SIGNALS, MOUNTS, TYPE = range(1, 10)
+CONNECTS, MESSAGE, MESSAGES, TO, WRITES, PARTS, SIGNALS, MOUNTS, TYPE, LIMITS = range(1, 11)
 """``enum how`` of maps.h: what else is to be known of a call."""
 COMPAT = 512
 """Where the 32-bit table begins in the kernel's array."""
@@ -35,11 +35,13 @@ class Shape:
         mode: Open flags; with POINTER added, a pointer to them.
         strings: Up to four strings.
         base: The directory that the first string starts at if it is relative; RESULT is the current directory.
+        second: The same for the second string.
         data: A pointer to bytes.
         length: Their number; with CONSTANT added, the number itself.
         how: ``CONNECTS``: the other end of the socket is described. ``MESSAGE``, ``MESSAGES``, ``TO``, ``WRITES``,
             ``PARTS``: it sends; whom it names counts, or to the kernel what it says. ``SIGNALS``: the descriptor is a
-            process. ``MOUNTS``, ``TYPE``: a file system's type is asked of the kernel. 0: nothing.
+            process. ``MOUNTS``, ``TYPE``: a file system's type is asked of the kernel. ``LIMITS``: another process's
+            limits are set. 0: nothing.
     """
 
     arguments: tuple[str, ...]
@@ -50,14 +52,15 @@ class Shape:
     data: int = NOTHING
     length: int = NOTHING
     how: int = 0
+    second: int = NOTHING
 
 
 def _plain(names: str) -> Shape:
     return Shape(tuple(names.split()))
 
 
-def _path(names: str, *strings: int, base: int = RESULT) -> Shape:
-    return Shape(tuple(names.split()), strings=strings, base=base)
+def _path(names: str, *strings: int, base: int = RESULT, second: int = NOTHING) -> Shape:
+    return Shape(tuple(names.split()), strings=strings, base=base, second=second)
 
 
 def _fd(names: str, *strings: int, how: int = 0) -> Shape:
@@ -75,9 +78,11 @@ SHAPES: Mapping[str, Shape] = {
     "name_to_handle_at": _path("dirfd pathname handle mount_id flags", 1, base=0),
     "execve": _path("pathname argv envp", 0),
     "execveat": _path("dirfd pathname argv envp flags", 1, base=0),
-    "mount": Shape(("source", "target", "filesystemtype", "mountflags", "data"), strings=(0, 1, 2, 4), how=MOUNTS),
+    "mount": Shape(
+        ("source", "target", "filesystemtype", "mountflags", "data"), strings=(0, 1, 2, 4), second=RESULT, how=MOUNTS
+    ),
     "umount2": _path("target flags", 0),
-    "pivot_root": _path("new_root put_old", 0, 1),
+    "pivot_root": _path("new_root put_old", 0, 1, second=RESULT),
     "chroot": Shape(("path",), file=ROOT, strings=(0,), base=RESULT),
     "chdir": Shape(("path",), file=DIRECTORY, strings=(0,), base=RESULT),
     "fchdir": Shape(("fd",), file=DIRECTORY),
@@ -85,7 +90,7 @@ SHAPES: Mapping[str, Shape] = {
     "fsconfig": _fd("fd cmd key value aux", 2, 3),
     "fsmount": _fd("fsfd flags attr_flags"),
     "fspick": _path("dirfd path flags", 1, base=0),
-    "move_mount": _path("from_dirfd from_path to_dirfd to_path flags", 1, 3, base=0),
+    "move_mount": _path("from_dirfd from_path to_dirfd to_path flags", 1, 3, base=0, second=2),
     "open_tree": _path("dirfd filename flags", 1, base=0),
     "mount_setattr": _path("dirfd pathname flags attr size", 1, base=0),
     "mknod": _path("pathname mode dev", 0),
@@ -106,6 +111,7 @@ SHAPES: Mapping[str, Shape] = {
     "rt_tgsigqueueinfo": _plain("tgid tid sig info"),
     "pidfd_send_signal": _fd("pidfd sig info flags", how=SIGNALS),
     "pidfd_open": _plain("pid flags"),
+    "prlimit64": Shape(("pid", "resource", "new_rlim", "old_rlim"), how=LIMITS),
     "pidfd_getfd": _fd("pidfd targetfd flags", how=SIGNALS),
     "fcntl": Shape(("fd", "cmd", "arg"), file=0, data=2, length=CONSTANT + 8),
     "socket": Shape(("domain", "type", "protocol"), file=RESULT),
@@ -150,11 +156,11 @@ SHAPES: Mapping[str, Shape] = {
     "setxattrat": _path("dirfd path at_flags name uargs usize", 1, 3, base=0),
     "symlink": _path("target linkpath", 1, 0),
     "symlinkat": _path("target newdirfd linkpath", 2, 0, base=1),
-    "link": _path("oldpath newpath", 0, 1),
-    "linkat": _path("olddirfd oldpath newdirfd newpath flags", 1, 3, base=0),
-    "rename": _path("oldpath newpath", 0, 1),
-    "renameat": _path("olddirfd oldpath newdirfd newpath", 1, 3, base=0),
-    "renameat2": _path("olddirfd oldpath newdirfd newpath flags", 1, 3, base=0),
+    "link": _path("oldpath newpath", 0, 1, second=RESULT),
+    "linkat": _path("olddirfd oldpath newdirfd newpath flags", 1, 3, base=0, second=2),
+    "rename": _path("oldpath newpath", 0, 1, second=RESULT),
+    "renameat": _path("olddirfd oldpath newdirfd newpath", 1, 3, base=0, second=2),
+    "renameat2": _path("olddirfd oldpath newdirfd newpath flags", 1, 3, base=0, second=2),
     "unlink": _path("pathname", 0),
     "unlinkat": _path("dirfd pathname flags", 1, base=0),
     "rmdir": _path("pathname", 0),

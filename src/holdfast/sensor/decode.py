@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from holdfast.model.errors import NotUnderstood
 from holdfast.model.event import Executable, File, Socket
 from holdfast.reason.effective.syscall_table import family_name
-from holdfast.sensor.addresses import ADDRESSES, Reached, ip_text, named_file, reached
+from holdfast.sensor.addresses import ADDRESSES, Reached, ip_text, named_file, placed, reached
 from holdfast.sensor.calls import NOTHING, POINTER, RESULT, SHAPES, Shape, names
 from holdfast.sensor.layout import Layout, Record
 
@@ -230,6 +230,8 @@ class Decoder:
         cursor = seen.taken
         base = text[cursor : cursor + values[places["base"]]]
         cursor += len(base)
+        other = text[cursor : cursor + values[places["second"]]]
+        cursor += len(other)
         lengths = values[places["strings"] : places["strings"] + 4]
         texts: list[str] = []
         for index, length in zip(shape.strings, lengths, strict=False):
@@ -242,6 +244,8 @@ class Decoder:
         write = _mode(shape, given, arguments)
         _narrow(arguments)
         arguments |= seen.arguments()
+        if shape.second != NOTHING and len(texts) > 1 and (texts[1] or other):
+            arguments["second"] = placed(texts[1], other)
         if handed:
             arguments["by"] = "io_uring"
         file = named_file(seen.file(), texts[0] if texts and shape.base != NOTHING else "", base)

@@ -38,7 +38,7 @@ _NAME = 64
 _ASKED = struct.Struct(f"<IIQ{_NAME}s")
 _MASK = struct.Struct("<QQ")
 _HOME = struct.Struct("<6IQ")
-_PROGRAMS = ("setting", "device", "connect_four", "connect_six")
+_PROGRAMS = ("setting", "device", "connect_four", "connect_six", "send_four", "send_six")
 
 
 @dataclass(frozen=True, slots=True)

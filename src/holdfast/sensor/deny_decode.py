@@ -17,7 +17,7 @@ HOOKS = (
     "path_rename", "path_link", "path_unlink", "path_mkdir", "path_rmdir", "path_truncate", "path_chown",
     "ptrace_access_check", "task_kill", "unix_stream_connect", "unix_may_send", "socket_connect", "socket_create",
     "netlink_send", "create_user_ns", "kernel_read_file", "kernel_load_data", "bpf", "capable", "file_ioctl",
-    "shm_shmat", "socket_sendmsg",
+    "shm_shmat", "socket_sendmsg", "inode_setxattr",
 )  # fmt: skip
 """By ``enum hook`` of deny.h."""
 

@@ -10,7 +10,7 @@ from enum import IntFlag
 from holdfast.sensor.calls import NOTHING, SHAPES, places
 
 CRITICAL, LIFE, BULK = 0, 1, 2
-_FORM = struct.Struct("<20B")
+_FORM = struct.Struct("<21B3x")
 _VALUE = struct.Struct("<QII")
 
 
@@ -97,7 +97,7 @@ def entries(wanted: Mapping[str, Interest]) -> Iterator[tuple[bytes, bytes]]:
         value = _FORM.pack(
             interest.host_read, interest.host_write, interest.contained_read, interest.contained_write,
             interest.host_ring, interest.contained_ring, argument, shape.file, shape.mode, *strings, shape.base,
-            shape.data, shape.length, shape.how, name in FOR_A_CONTAINER, name in MOVES, name in TWICE,
+            shape.second, shape.data, shape.length, shape.how, name in FOR_A_CONTAINER, name in MOVES, name in TWICE,
         )  # fmt: skip
         for place in places(name):
             yield struct.pack("<I", place), value

@@ -23,11 +23,8 @@ _LINKS = frozenset(("symlink", "symlinkat", "lchown", "lsetxattr"))
 """Calls about a link itself, not about what it leads to."""
 _MOUNTS = frozenset(("mount", "umount2", "move_mount"))
 _NODES = frozenset(("mknod", "mknodat"))
-_SECOND = {
-    "rename": ("newpath", ""), "renameat": ("newpath", "newdirfd"), "renameat2": ("newpath", "newdirfd"),
-    "link": ("newpath", ""), "linkat": ("newpath", "newdirfd"),
-}  # fmt: skip
-"""Calls with a second name: its argument, and that of the folder it starts at."""
+_SECOND = frozenset(("rename", "renameat", "renameat2", "link", "linkat"))
+"""Calls with a second name for what they are about."""
 _NOTHING_THERE = frozenset((-errno.ENOENT, -errno.ENOTDIR, -errno.ELOOP, -errno.ENAMETOOLONG, -errno.EFAULT))
 _KINDS = {0o060000: "block", 0o020000: "char"}
 _MOST_NODES = 1024
@@ -122,16 +119,9 @@ class Objects:
 
     def other_name(self, event: Event) -> Event | None:
         """Return the same event about the second name that it was given: what it was moved or linked to."""
-        argument, folder = _SECOND.get(event.name, ("", ""))
-        path = str(event.arguments.get(argument, "")) if argument else ""
-        if not path or event.file is None or not event.contained:
+        path = str(event.arguments.get("second", "")) if event.name in _SECOND else ""
+        if not path.startswith("/") or not event.contained:
             return None
-        if not path.startswith("/"):
-            first = event.file.raw
-            apart = folder and event.arguments.get(folder) != event.arguments.get("olddirfd")
-            if first.startswith("/") or apart or not event.file.path.endswith("/" + first):
-                return None  # it starts at a folder that was not told
-            path = os.path.normpath(f"{event.file.path.removesuffix(first)}{path}")
         second = replace(event, file=File(path, raw=path), known={})
         self.complete(second, None)
         return second
@@ -141,8 +131,9 @@ class Objects:
         return self.disguise(found) if found else ""
 
     def _mounted(self, event: Event) -> None:
-        target = str(event.arguments.get("target") or event.arguments.get("to_path") or "")
-        file = event.file = File(target, raw=target)
+        given = str(event.arguments.get("target") or event.arguments.get("to_path") or "")
+        target = event.file.path if event.name == "umount2" and event.file else event.arguments.get("second") or given
+        file = event.file = File(target, raw=given)
         self._looked_up(event, file)
         if file.file_system == "overlay" and not event.result:  # now its layers are where it was told they are
             self._overlays.pop((event.process.namespaces.get("mnt", 0), file.device), None)

@@ -11,6 +11,7 @@ from holdfast.sensor.speech import acting
 
 _PROCESSES = {"ptrace": "pid", "process_vm_readv": "pid", "process_vm_writev": "pid", "kill": "pid", "tkill": "tid",
               "tgkill": "tgid", "rt_sigqueueinfo": "pid", "rt_tgsigqueueinfo": "tgid", "pidfd_open": "pid",
+              "prlimit64": "pid",
               "kcmp": "pid1"}  # fmt: skip
 _DESCRIPTORS = frozenset(("pidfd_send_signal", "pidfd_getfd", "process_madvise"))
 _SHARED = {"shmat": "ipc", "shmget": "ipc", "msgget": "ipc", "semget": "ipc", "connect": "net"}

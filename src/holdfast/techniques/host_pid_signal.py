@@ -10,7 +10,8 @@ container that runs as root therefore needs nothing besides the namespace, not e
 What closes it: a process namespace of one's own, the default; AppArmor docker-default, which lets a container signal
 its own kind only, or SELinux. Running as an ordinary user narrows it to processes of that user.
 
-How it looks: a signal from a container to a process that is not in it.
+How it looks: a signal from a container to a process that is not in it; the same asked of the kernel, by F_SETOWN or by
+a limit of processor time.
 """
 
 from holdfast.model.change import Change, with_, without
@@ -51,6 +52,7 @@ TECHNIQUE = Technique(
     & is_(event.TARGET_OUTSIDE, True)
     & (
         one_of(event.SYSCALL, "kill", "tkill", "tgkill", "pidfd_send_signal", "rt_sigqueueinfo", "rt_tgsigqueueinfo")
+        | is_(event.SYSCALL, "prlimit64")
         | (is_(event.SYSCALL, "fcntl") & one_of(event.COMMAND, "F_SETOWN", "F_SETOWN_EX"))
         | (is_(event.SYSCALL, "ioctl") & one_of(event.COMMAND, "FIOSETOWN", "SIOCSPGRP"))
     ),

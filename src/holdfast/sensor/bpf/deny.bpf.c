@@ -232,6 +232,29 @@ inline_ int refuse_chown(u64 *context)
     return refuse_change((void *)context[0], NULL, ACCESS_WRITE, HOOK_PATH_CHOWN);
 }
 
+/* The capabilities that a file carries are a setuid bit by another name. */
+inline_ int refuse_attribute(u64 *context)
+{
+    struct mark *m = subject();
+    struct dentry *dentry = (void *)context[1];
+    struct super_block *sb = NULL;
+    u32 device = 0;
+    char name[24] = {};
+    if (!m)
+        return 0;
+    read_kernel_text(name, sizeof(name), (void *)context[2]);
+    if (same_text(name, sizeof("security.capability"), "security.capability"))
+        return 0;
+    fetch(sb, dentry->d_sb);
+    fetch(device, sb->s_dev);
+    if (device == m->device)     /* no mount is told here; the container's own file system is known by its number */
+        return 0;
+    unnamed(m);
+    ask(m, KIND_SETUID, 0, 0);
+    m->denial.device = device;
+    return refused(HOOK_INODE_SETXATTR);
+}
+
 inline_ int refuse_ioctl(u64 *context)
 {
     struct mark *m = subject();
@@ -252,6 +275,7 @@ DENY(path_mkdir, path_mkdir, refuse_mkdir)
 DENY(path_rmdir, path_rmdir, refuse_rmdir)
 DENY(path_truncate, path_truncate, refuse_truncate)
 DENY(path_chown, path_chown, refuse_chown)
+DENY(inode_setxattr, inode_setxattr, refuse_attribute)
 DENY(file_ioctl, file_ioctl, refuse_ioctl)
 DENY(file_ioctl_compat, file_ioctl_compat, refuse_ioctl)
 
@@ -531,21 +555,19 @@ inline_ int refuse_connect(u64 *context)
     return refused(HOOK_SOCKET_CONNECT);
 }
 
-/* With MSG_FASTOPEN a first send connects, and no hook for connecting is asked. */
+/* A send that names an address connects: a first one with MSG_FASTOPEN, and each datagram. No hook for connecting is
+ * asked about these. */
 inline_ int refuse_send(u64 *context)
 {
     struct msghdr *message = (void *)context[1];
-    u32 flags = 0;
     void *to = NULL;
-    fetch(flags, message->msg_flags);
-    if (!(flags & MSG_FASTOPEN))
+    fetch(to, message->msg_name);
+    if (!to)
         return 0;
     struct mark *m = subject();
     if (!m)
         return 0;
-    fetch(to, message->msg_name);
-    if (to)
-        ask_address(m, to);
+    ask_address(m, to);
     return refused(HOOK_SOCKET_SENDMSG);
 }
 
@@ -595,19 +617,48 @@ inline_ int refuse_socket(u64 *context)
     return refused(HOOK_SOCKET_CREATE);
 }
 
+/* One buffer may hold many messages; a batch of nftables always does. */
+#define MESSAGES 64
+apart int ask_messages(u32 protocol)
+{
+    struct mark *m = mark_of(current_task());
+    if (!m)
+        return 0;
+    volatile struct mark *w = m;
+    for (u32 i = 0; i < MESSAGES; i++) {
+        u64 at = w->next;
+        u32 length = 0;
+        u16 type = 0;
+        if (at + 16 > w->end)
+            return 0;
+        read_kernel(&length, 4, (void *)at);
+        read_kernel(&type, 2, (void *)at + 4);
+        ask(m, KIND_NETLINK, protocol, type);
+        if (length < 16)
+            return 0;
+        w->next = at + ((length + 3) & ~3U);
+    }
+    ask(m, KIND_NETLINK, 0, 0xffff);
+    return 0;
+}
+
 inline_ int refuse_netlink(u64 *context)
 {
     struct mark *m = subject();
     struct sock *sk = (void *)context[0];
     struct sk_buff *buffer = (void *)context[1];
     unsigned char *data = NULL;
-    u16 protocol = 0, type = 0;
+    u32 length = 0;
+    u16 protocol = 0;
     if (!m || net_of(current_task()) != home.net)
         return 0;
     fetch(protocol, sk->sk_protocol);
     fetch(data, buffer->data);
-    read_kernel(&type, 2, data + 4);
-    ask(m, KIND_NETLINK, protocol, type);
+    fetch(length, buffer->len);
+    m->next = (u64)data;
+    m->end = (u64)data + length;
+    unnamed(m);
+    ask_messages(protocol);
     return refused(HOOK_NETLINK_SEND);
 }
 

@@ -33,7 +33,8 @@ enum condition_kind {
     KIND_ADDRESS = 19,           /* 4 or 6, 0, address */
     KIND_LOOPBACK = 20,          /* the host's own */
     KIND_FAMILY = 21,            /* address family of a new socket */
-    KIND_NETLINK = 22,           /* protocol, type of the message; in the host's network namespace */
+    KIND_NETLINK = 22,           /* protocol, type of a message; in the host's network namespace. 0, 0xffff: there are
+                                    more messages than were looked at */
     KIND_USER_NAMESPACE = 23,
     KIND_LOAD = 24,              /* what is loaded: enum kernel_read_file_id */
     KIND_BPF = 25,               /* command */
@@ -109,7 +110,7 @@ enum hook {
     HOOK_PTRACE_ACCESS_CHECK = 16, HOOK_TASK_KILL = 17, HOOK_UNIX_STREAM_CONNECT = 18, HOOK_UNIX_MAY_SEND = 19,
     HOOK_SOCKET_CONNECT = 20, HOOK_SOCKET_CREATE = 21, HOOK_NETLINK_SEND = 22, HOOK_CREATE_USER_NS = 23,
     HOOK_KERNEL_READ_FILE = 24, HOOK_KERNEL_LOAD_DATA = 25, HOOK_BPF = 26, HOOK_CAPABLE = 27, HOOK_FILE_IOCTL = 28,
-    HOOK_SHM_SHMAT = 29, HOOK_SOCKET_SENDMSG = 30,
+    HOOK_SHM_SHMAT = 29, HOOK_SOCKET_SENDMSG = 30, HOOK_INODE_SETXATTR = 31,
 };
 
 struct {
@@ -149,6 +150,7 @@ struct mark {
     struct mask wanted, found;
     struct dentry *dentry, *top;
     u32 count, depth, whole, at;
+    u64 next, end;               /* of the messages to the kernel */
     struct condition condition;
     struct place_key key;
     struct denial denial;

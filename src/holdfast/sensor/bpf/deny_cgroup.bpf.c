@@ -155,8 +155,7 @@ int device(struct bpf_cgroup_dev_ctx *context)
     return !denied(&asked);
 }
 
-SEC("cgroup/connect4")
-int connect_four(struct bpf_sock_addr *context)
+inline_ int reaches_four(struct bpf_sock_addr *context)
 {
     struct asked asked = {.kind = CGROUP_ADDRESS, .number = 4};
     u32 address = context->user_ip4, port = context->user_port;
@@ -174,8 +173,7 @@ int connect_four(struct bpf_sock_addr *context)
     return !denied(&asked);
 }
 
-SEC("cgroup/connect6")
-int connect_six(struct bpf_sock_addr *context)
+inline_ int reaches_six(struct bpf_sock_addr *context)
 {
     struct asked asked = {.kind = CGROUP_ADDRESS, .number = 6};
     u32 words[4] = {context->user_ip6[0], context->user_ip6[1], context->user_ip6[2], context->user_ip6[3]};
@@ -193,6 +191,31 @@ int connect_six(struct bpf_sock_addr *context)
     asked.number = __builtin_bswap16(port);
     asked.more = 0;
     return !denied(&asked);
+}
+
+SEC("cgroup/connect4")
+int connect_four(struct bpf_sock_addr *context)
+{
+    return reaches_four(context);
+}
+
+SEC("cgroup/connect6")
+int connect_six(struct bpf_sock_addr *context)
+{
+    return reaches_six(context);
+}
+
+/* Datagrams of sockets that are not connected. A first send of TCP with MSG_FASTOPEN is asked about as a connect. */
+SEC("cgroup/sendmsg4")
+int send_four(struct bpf_sock_addr *context)
+{
+    return reaches_four(context);
+}
+
+SEC("cgroup/sendmsg6")
+int send_six(struct bpf_sock_addr *context)
+{
+    return reaches_six(context);
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

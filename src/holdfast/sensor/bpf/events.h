@@ -73,7 +73,7 @@ struct object {
     u16 above;                   /* bytes of the path of that mount's root in its own file system */
 };
 
-/* A system call that returned. Texts: path, above, base, then the strings that the call was given. */
+/* A system call that returned. Texts: path, above, base, second, then the strings that the call was given. */
 struct call {
     struct head head;
     struct subject subject;
@@ -83,6 +83,7 @@ struct call {
     u16 number;                  /* of the system call, in the machine's own table */
     u16 compat;                  /* 1: it was made through the 32-bit table; 2: handed to io_uring, no result yet */
     u16 base;                    /* bytes of the directory that a relative path starts at */
+    u16 second;                  /* the same for the second string */
     u16 strings[4];              /* bytes of each */
     u16 data;                    /* bytes of a socket address or of the start of a buffer */
     struct object object;

@@ -136,7 +136,7 @@ KERNEL sock { struct sock_common __sk_common; u16 sk_type, sk_protocol; struct p
 KERNEL unix_address { s32 len; char name[108]; };
 KERNEL unix_sock { struct sock sk; struct unix_address *addr; struct path path; struct sock *peer; };
 KERNEL socket { struct sock *sk; short type; struct file *file; };
-KERNEL sk_buff { unsigned char *data; };
+KERNEL sk_buff { unsigned char *data; u32 len; };
 KERNEL msghdr { void *msg_name; u32 msg_flags; };
 
 KERNEL kernfs_node { u64 id; };
@@ -161,6 +161,7 @@ static u64 (*boot_ns)(void) = (void *)125;
 static long (*ring_output)(void *ring, void *data, u64 size, u64 flags) = (void *)130;
 static void *(*task_storage)(void *map, struct task_struct *task, void *value, u64 flags) = (void *)156;
 static struct task_struct *(*current_task)(void) = (void *)158;
+static long (*same_text)(const char *one, u32 size, const char *other) = (void *)182;
 static struct pt_regs *(*registers_of)(struct task_struct *task) = (void *)175;
 
 #define fetch(to, from) read_kernel(&(to), sizeof(to), &(from))

@@ -66,8 +66,8 @@ apart int look_at_object(void)
     return 0;
 }
 
-/* A relative path begins somewhere; the name of a unix socket, too. */
-apart int begin_at(void)
+/* A relative path begins somewhere; the name of a unix socket, too. `which` of the first two strings it is. */
+apart int begin_at(u32 which)
 {
     struct scratch *s = scratch_of(SCRATCH_CALL);
     struct interest *wanted = s ? interest_of(s) : NULL;
@@ -78,20 +78,21 @@ apart int begin_at(void)
     struct fs_struct *fs = task->fs;
     struct object *base = &s->base;
     s32 directory = AT_FDCWD;
-    u32 how = wanted->how;
+    u32 how = wanted->how, index = which ? wanted->second : wanted->base;
     s->mnt = s->dentry = 0;
-    if (how && how <= SENDS_TO) {
+    if (!which && how && how <= SENDS_TO) {
         if (call->object.family != AF_UNIX || (call->object.flags & OBJECT_PEER))
             return 0;
     } else {
         char first = 0;
-        if (wanted->base == NOTHING || wanted->strings[0] == NOTHING || (call->object.flags & OBJECT_FILE))
+        u32 string = which ? wanted->strings[1] : wanted->strings[0];
+        if (index == NOTHING || string == NOTHING || (call->object.flags & OBJECT_FILE))
             return 0;
-        read_user(&first, 1, (void *)argument(call->arguments, wanted->strings[0]));
+        read_user(&first, 1, (void *)argument(call->arguments, string));
         if (first == '/')
             return 0;
-        if (wanted->base != RESULT)
-            directory = argument(call->arguments, wanted->base);
+        if (index != RESULT)
+            directory = argument(call->arguments, index);
     }
     if (directory == AT_FDCWD) {
         if (!fs)
@@ -110,7 +111,10 @@ apart int begin_at(void)
     u32 at = bounded(s->end);
     base->path = 0;
     describe_path(s, SCRATCH_CALL, task, (void *)s->mnt, (void *)s->dentry, NULL, base, at, 0);
-    call->base = base->path;
+    if (which)
+        call->second = base->path;
+    else
+        call->base = base->path;
     s->end = at + base->path;
     return 0;
 }

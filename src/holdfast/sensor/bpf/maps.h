@@ -28,6 +28,7 @@ enum how {
     SIGNALS = 7,                 /* the descriptor is a process */
     MOUNTS = 8,                  /* the third string is the type of what was mounted */
     OPENS_TYPE = 9,              /* the string is the type behind the descriptor that is returned */
+    LIMITS = 10,                 /* told only if it sets a limit, of another process */
 };
 
 enum want {                      /* a call is told if one of these holds; other bits narrow nothing */
@@ -49,12 +50,14 @@ struct interest {
     u8 mode;                     /* index of open flags, NOTHING if the call has none; 8 + index: pointer to open_how */
     u8 strings[4];               /* indexes of the strings */
     u8 base;                     /* index of the directory descriptor of strings[0]; RESULT: the current directory */
+    u8 second;                   /* the same for strings[1] */
     u8 data;                     /* index of a pointer whose bytes are wanted */
     u8 length;                   /* index of their number; from CONSTANT on, CONSTANT more than the number itself */
     u8 how;                      /* enum how: what else is to be known of it */
     u8 sandbox;                  /* 1: also what a sandbox does for its container; its other calls are its own work */
     u8 moves;                    /* 1: if it succeeds, paths mean something else: remembered verdicts are void */
     u8 twice;                    /* 1: it returns in the child too, with 0; the parent's return says it all */
+    u8 unused[3];
 };
 
 struct {

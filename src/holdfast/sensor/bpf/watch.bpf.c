@@ -241,6 +241,8 @@ int call_returned(u64 *context)
         call->arguments[4] = registers->r8;
         call->arguments[5] = registers->r9;
     }
+    if (how == LIMITS && (!(u32)call->arguments[0] || !call->arguments[2]))
+        return 0;
     /* How the file is opened, where the call says it. */
     u32 write = 1;
     if (wanted->mode != NOTHING) {
@@ -279,7 +281,7 @@ int call_returned(u64 *context)
     }
 
     __builtin_memset(&call->object, 0, sizeof(call->object));
-    call->base = call->data = 0;
+    call->base = call->second = call->data = 0;
     call->cookie = 0;
     __builtin_memset(call->strings, 0, sizeof(call->strings));
     struct file *file = NULL;
@@ -353,7 +355,8 @@ int call_returned(u64 *context)
             return 0;
         }
     }
-    begin_at();
+    begin_at(0);
+    begin_at(1);
     collect_strings();
     collect_data();
     call->result = result;
@@ -399,7 +402,7 @@ inline_ int handed_over(u64 request)
         return 0;
     __builtin_memset(&call->object, 0, sizeof(call->object));
     __builtin_memset(call->strings, 0, sizeof(call->strings));
-    call->base = call->data = 0;
+    call->base = call->second = call->data = 0;
     call->cookie = 0;
     s->walk.home = marked->top;
     s->number = number;
@@ -413,7 +416,8 @@ inline_ int handed_over(u64 request)
             s->sock = (u64)sock_of(file);
         look_at_object();
     }
-    begin_at();
+    begin_at(0);
+    begin_at(1);
     collect_name(0, s->names[0]);
     collect_name(1, s->names[1]);
     if (number == CALL_CONNECT)
