@@ -56,6 +56,9 @@ def test_the_daemon_set_calls_the_program_as_it_is() -> None:
     assert set(mounted.values()) == {one["name"] for one in pod["volumes"]}
     assert {f"CAP_{one}" for one in box["securityContext"]["capabilities"]["add"]} == privileges.START
     assert pod["automountServiceAccountToken"] is False
+    (named,) = box["env"]
+    assert options.node == f"$({named['name']})"
+    assert named["valueFrom"] == {"fieldRef": {"fieldPath": "spec.nodeName"}}
 
 
 def test_the_policies_that_are_shipped_are_good(tmp_path) -> None:

@@ -274,3 +274,101 @@ def test_a_setting_is_denied_by_a_control_group_where_the_kernel_allows_no_bette
     assert {one.container["name"] for one in denied} == {f"{PREFIX}-shut"}
     assert {one.error for one in denied if one.rule != "incident"} == {"EPERM"}
     assert {one.verdict.value for one in watch.alerts("-open") if one.rule != "incident"} == {"alerted"}
+
+
+@contextmanager
+def mounts_of_its_own():
+    """Hold a mount namespace with a BPF file system; what is pinned there goes with it."""
+    command = ["unshare", "--mount", "sh", "-c", "mount -t bpf bpf /sys/fs/bpf && echo ready && exec sleep 600"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        try:
+            assert holder.stdout.readline() == "ready\n"
+            yield holder.pid
+        finally:
+            holder.kill()
+
+
+def test_what_is_pinned_is_denied_after_kill_9_until_it_is_let_go(tmp_path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(
+        "version: 1\nmode: enforce\nrules:\n- {containers: containers, techniques: ['*core-pattern'], action: deny}\n"
+    )
+    # What stands there is written back, so that an attempt that gets through changes nothing.
+    script = 'read x < {0}; echo "$x" > {0} && echo written'.format("/proc/sys/kernel/core_pattern")
+
+    def attempt():
+        options = ("--security-opt", "systempaths=unconfined", "--network=none")
+        return docker("run", "--rm", *options, IMAGE, "/bin/sh", "-c", script, check=False)
+
+    with mounts_of_its_own() as holder:
+
+        def inside(*words):
+            return [
+                "nsenter",
+                "-t",
+                str(holder),
+                "-m",
+                "--wd=" + str(tmp_path),
+                sys.executable,
+                "-m",
+                "holdfast",
+                *words,
+            ]
+
+        told = tmp_path / "err"
+        with told.open("wb") as err:
+            command = inside("watch", "--policy", str(policy), "--pin", "--format", "json")
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=err, env=environment())
+        try:
+            wait_for(lambda: b"watching" in told.read_bytes() or process.poll() is not None, 60)
+            assert process.poll() is None, told.read_text()
+            assert attempt() == ""
+        finally:
+            process.kill()
+            process.wait()
+        assert attempt() == "", "nobody watches, and it is denied still"
+        checked = subprocess.run(
+            inside("watch", "--check"), capture_output=True, text=True, env=environment(), check=True
+        )
+        assert "programs deny, whether or not a sensor runs" in checked.stdout
+        let_go = subprocess.run(
+            inside("watch", "--unpin"), capture_output=True, text=True, env=environment(), check=True
+        )
+        assert int(let_go.stdout.split()[0]) >= 4
+        assert attempt() == "written"
+
+
+def test_what_cannot_be_pinned_is_said(tmp_path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(
+        "version: 1\nmode: enforce\nrules:\n- {containers: containers, techniques: [core-pattern], action: deny}\n"
+    )
+    words = ("watch", "--policy", str(policy), "--pin", "--seconds", "1")
+    command = [
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        'mount -t tmpfs t /sys/fs/bpf && exec "$@"',
+        "sh",
+        sys.executable,
+        "-m",
+    ]
+    done = subprocess.run(
+        [*command, "holdfast", *words], capture_output=True, text=True, env=environment(), cwd=tmp_path, check=False
+    )
+    assert done.returncode > 9
+    assert "cannot be pinned" in done.stderr
+    assert "mount -t bpf" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_alerts_bear_the_name_that_a_machine_was_given(tmp_path) -> None:
+    tmp_path.chmod(0o700)
+    with watching(tmp_path, "--node", "node-7", "--spool", "alerts.db", "--heartbeat", "1") as watch:
+        attempted("named")
+        wait_for(lambda: watch.alerts("-named"))
+        assert watch.stop() == 0
+    assert {one.node for one in watch.alerts()} == {"node-7"}
+    with Spool.open(tmp_path / "alerts.db", writing=False) as spool:
+        assert {alert_json.read(one.body).node for one in spool.after(0, 1000)} == {"node-7"}

@@ -56,6 +56,7 @@ class Wanted:
         heartbeat_s: Seconds between two heartbeats in the spool and the health file; 0 for none.
         keep_capabilities: Do not drop the capabilities that are not needed any more.
         pin: What is denied goes on being denied when the sensor ends.
+        node: How alerts call this machine; its host name where it is empty.
     """
 
     rules: tuple[str, ...] = ()
@@ -71,6 +72,7 @@ class Wanted:
     heartbeat_s: float = 60
     keep_capabilities: bool = False
     pin: bool = False
+    node: str = ""
 
 
 Told = Callable[[Sequence[Alert]], None]
@@ -99,7 +101,7 @@ def watch(wanted: Wanted, told: Told, say: Say = lambda _: None) -> int:
     catalogue = techniques() if wanted.catalogue else {}
     ruleset = watch_rules.loaded(wanted.rules, say)
     policy = read_policy(wanted, ruleset, say)
-    here = Node.here()
+    here = Node.here(wanted.node)
     told_by_rules = pushing.pushed(ruleset.rules if ruleset else ())
     wishes = coverage.merged(coverage.interests(one.seen_as for one in catalogue.values()), told_by_rules.interests)
     with ExitStack() as stack:
@@ -116,7 +118,7 @@ def watch(wanted: Wanted, told: Told, say: Say = lambda _: None) -> int:
         if not wanted.keep_capabilities:
             # Before any thread starts: capabilities belong to threads.
             privileges.drop(privileges.needed(responds=policy.acts))
-        keeping = stack.enter_context(closing(watch_keeping.Keeping(wanted.spool, wanted.sinks, say)))
+        keeping = stack.enter_context(closing(watch_keeping.Keeping(wanted.spool, wanted.sinks, say, here.name)))
         health = stack.enter_context(Health(wanted.metrics, wanted.health, wanted.heartbeat_s))
         domains.start(_FIRST_NAMES_S)
         stack.callback(domains.stop)

@@ -20,6 +20,7 @@ from holdfast.sensor.deny_cgroup import GroupDenier, Refusal
 from holdfast.sensor.deny_decode import Denial
 from holdfast.sensor.deny_rules import Kind
 from holdfast.sensor.judge import Node
+from holdfast.sensor.loader import BpfRefused
 from holdfast.sensor.policy import Action, Policy
 from holdfast.sensor.processes import TICK_NS, same_life
 from holdfast.sensor.watching import Sensor
@@ -56,6 +57,7 @@ class Denying:
             say: Is given a line for what cannot be denied.
         """
         self._catalogue = catalogue
+        self._say = say
         self._sensor = sensor
         self._people: dict[int, Process] = {}
         self._containers: dict[int, Container] = {}
@@ -150,14 +152,18 @@ class Denying:
         Raises:
             Error: There is no BPF file system to hold it.
         """
-        if self._denier is not None:
-            try:
-                self._denier.pin(deny_pins.FOLDER)
-            except OSError as error:
-                raise Error(
-                    f"what is denied cannot be pinned: {error.strerror}", str(deny_pins.FOLDER),
-                    "mount a BPF file system there: mount -t bpf bpf /sys/fs/bpf",
-                ) from error  # fmt: skip
+        denier = self._denier or self._group
+        if denier is None:
+            self._say("nothing is pinned, since nothing is denied")
+            return
+        try:
+            denier.pin(deny_pins.FOLDER)
+        except (OSError, BpfRefused) as error:
+            raise Error(
+                f"what is denied cannot be pinned: {getattr(error, 'strerror', '') or error.args[0]}",
+                str(deny_pins.FOLDER),
+                "mount a BPF file system there: mount -t bpf bpf /sys/fs/bpf",
+            ) from error
 
     def close(self) -> None:
         """Let go; what is pinned goes on denying."""

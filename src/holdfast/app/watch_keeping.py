@@ -34,13 +34,14 @@ class Keeping:
         trouble: Why the disk refuses; empty while it does not.
     """
 
-    def __init__(self, spool: str, sinks: Sequence[str], say: Callable[[str], None]) -> None:
+    def __init__(self, spool: str, sinks: Sequence[str], say: Callable[[str], None], node: str = "") -> None:
         """Open the spool and begin to deliver.
 
         Args:
             spool: Its file; empty keeps nothing, and then there are no sinks.
             sinks: As a person writes them.
             say: Is given a line where the disk begins or ends to refuse.
+            node: How the spool's own records call this machine; its host name where it is empty.
 
         Raises:
             Usage: A sink is written wrong, or there are sinks and no spool.
@@ -52,7 +53,7 @@ class Keeping:
         names = [sink.name for sink, _ in made]
         if len(set(names)) < len(names):
             raise Usage("a sink is given twice", ", ".join(names), "name each once, or add name=OTHER")
-        self.spool = Spool.open(Path(spool)) if spool else None
+        self.spool = Spool.open(Path(spool), node=node) if spool else None
         self.waiting: list[Alert] = []
         self.lost = 0
         self.trouble = ""

@@ -76,6 +76,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     run_.add_argument("--pin", action="store_true", help="what is denied goes on being denied when the sensor ends")
     run_.add_argument("--unpin", action="store_true", help="let go what was pinned, and end")
     run_.add_argument("--release", metavar="CONTAINER", default="", help="take back what was done to it, and end")
+    run_.add_argument("--node", metavar="NAME", default="", help="how alerts call this machine; default: its host name")
     run_.add_argument("--seconds", type=float, default=0, metavar="N", help="stop after so long; default: never")
     run_.add_argument("--metrics", metavar="ADDRESS", default="", help="serve Prometheus metrics, as 127.0.0.1:9101")
     run_.add_argument("--health", metavar="FILE", default="", help="keep this file up to date with how it is")
@@ -106,7 +107,7 @@ def run(options: argparse.Namespace) -> int:
     wanted = watch.Wanted(
         tuple(options.rules), options.spool, options.seconds, not options.no_catalogue, options.policy,
         tuple(options.sink), options.record, max(1, options.record_limit) << 20, options.metrics, options.health,
-        options.heartbeat, options.keep_capabilities, options.pin,
+        options.heartbeat, options.keep_capabilities, options.pin, options.node,
     )  # fmt: skip
     if options.release:
         from holdfast.sensor.respond import Responder

@@ -17,7 +17,7 @@ from typing import Self
 
 from holdfast.model.errors import NotReachable
 from holdfast.model.technique import Technique
-from holdfast.sensor import bpf_file, layout
+from holdfast.sensor import bpf_file, deny_pins, layout
 from holdfast.sensor.btf import Types
 from holdfast.sensor.deny_rules import EVERY, PROC, Access, Kind, Object, Rule, rules
 from holdfast.sensor.loader import Loaded
@@ -138,6 +138,20 @@ class GroupDenier:
     def forget(self, container: int) -> None:
         """Say nothing of a mount namespace any more."""
         self._enabled.remove(struct.pack("<I", container))
+
+    def pin(self, folder: Path) -> None:
+        """Keep the programs attached, with what they deny, when this process ends.
+
+        Args:
+            folder: As for ``Denier.pin``.
+
+        Raises:
+            BpfRefused: There is no BPF file system.
+            OSError: It cannot be made: no BPF file system, or no permission.
+        """
+        with deny_pins.replaced(folder) as fresh:
+            for name in _PROGRAMS:
+                self._loaded.programs[name].pin(str(fresh / name))
 
     @property
     def fd(self) -> int:

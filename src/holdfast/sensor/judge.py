@@ -45,10 +45,10 @@ class Node:
     boot: str
 
     @classmethod
-    def here(cls) -> Self:
-        """Return this machine."""
+    def here(cls, name: str = "") -> Self:
+        """Return this machine, under a name of its own where one is given: a container has another than its host."""
         boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip().replace("-", "")
-        return cls(os.uname().nodename, boot[:8])
+        return cls(name or os.uname().nodename, boot[:8])
 
 
 class Judge:
