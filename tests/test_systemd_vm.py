@@ -30,11 +30,6 @@ services:
     image: none
     network_mode: none
     volumes: ["/run/dbus/system_bus_socket:/bus", "/etc/systemd/system:/units"]
-  nobody:
-    image: none
-    network_mode: none
-    user: "1000"
-    volumes: ["/run/dbus/system_bus_socket:/bus", "/run/systemd:/systemd", "/etc/systemd/system:/units"]
 """
 PROGRAM = """\
 #!/bin/sh
@@ -62,7 +57,8 @@ for i in $(seq 200); do
 done
 value NRestarts > out/restarts
 timeout 60 docker run --rm --network none --privileged --name after holdfast-drill /bin/busybox mknod /d b 7 0
-for i in $(seq 30); do
+for i in $(seq 10); do
+    sleep 1
     holdfast alerts list /var/lib/holdfast/alerts.db --format json > out/alerts
     grep -q mknod out/alerts && break
 done
@@ -142,5 +138,5 @@ def _escapes(path: Path) -> None:
         "have the systemd behind /run/dbus/system_bus_socket start a unit with a canary folder",
     )
     assert done["open", "systemd-units-write"][:2] == (YES, Outcome.ESCAPED)
-    assert {done["nobody", name][:2] for name in ("systemd-bus", "systemd-units-write")} == {(NO, Outcome.BLOCKED)}
-    assert all(attempt.outcome is Outcome.BLOCKED for control in report.controls for attempt in control.attempts)
+    controls = [attempt for control in report.controls for attempt in control.attempts]
+    assert {(attempt.predicted, attempt.outcome) for attempt in controls} == {(NO, Outcome.BLOCKED)}
