@@ -180,23 +180,28 @@ _POWERS = ("--cap-add=SYS_ADMIN", "--cap-add=SYS_CHROOT", "--security-opt=seccom
         pytest.param(f"{_OVERLAY}{_SLEEP}", _POWERS, "", id="own-overlay"),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("late", [False, True], ids=["running", "ended"])
-def test_only_what_the_image_holds_is_the_images(
-    script: str, options: tuple[str, ...], origin: str, late: bool
-) -> None:
-    seconds = "0.051" if late else "1.352"
-    script = script.replace("{}", f"sleep {seconds}")
+def test_only_what_the_image_holds_is_the_images(script: str, options: tuple[str, ...], origin: str) -> None:
+    script = script.replace("{}", "sleep 1.352")
     with container("--network=none", *options, name="origin") as identity, Watch() as watch:
-        with subprocess.Popen(["docker", "exec", identity, "/bin/sh", "-c", f"{script}; true"]) as running:
-            if late:
-                running.wait(20)
-            event = watch.until(lambda one: str(one.arguments["line"]).endswith(f" {seconds}") and not _shell(one))
+        with subprocess.Popen(["docker", "exec", identity, "/bin/sh", "-c", f"{script}; true"]):
+            event = watch.until(lambda one: str(one.arguments["line"]).endswith(" 1.352") and not _starter(one))
             found = watch.sensor.layers.origin(event.process)
-        assert found == origin or (late and origin != "image" and not found), (found, event.process.executable)
+        assert found == origin, event.process.executable
 
 
-def _shell(event: Event) -> bool:
-    return event.process.container is None or "-c" in event.process.arguments
+def test_a_program_of_the_image_is_known_when_nobody_runs_it_any_more() -> None:
+    with container("--network=none", name="ended") as identity, Watch() as watch:
+        docker("exec", identity, "/bin/busybox", "cp", "/bin/busybox", "/tmp/sleep")
+        for path, origin in (("/bin/sleep", "image"), ("/tmp/sleep", "upper")):
+            docker("exec", identity, path, "0.0567")
+            event = watch.until(lambda one, path=path: one.process.arguments == (path, "0.0567"))  # type: ignore[misc]
+            assert not Path(f"/proc/{event.process.pid}").exists()
+            assert watch.sensor.layers.origin(event.process) == origin
+
+
+def _starter(event: Event) -> bool:
+    """Tell whether this is who starts the program, and not the program itself."""
+    return event.process.container is None or bool({"-c", "chroot"} & set(event.process.arguments))
 
 
 def hierarchies() -> list[Path]:
