@@ -24,6 +24,7 @@ from holdfast.model.alert import Origin, Priority, Verdict
 from holdfast.model.errors import NotReachable, Usage
 from holdfast.model.evidence import Kept
 from holdfast.reports import alert_json, watch_metrics
+from holdfast.reports._alert_crowd import SHOWN
 from holdfast.reports.watch_metrics import Histogram, counter, gauge
 from holdfast.reports.watch_terminal import View
 from holdfast.sensor import health, privileges
@@ -273,6 +274,24 @@ def test_incidents_that_alternate_say_which_goes_on() -> None:
     text = shown(View(), [one], [two], [one])
     assert text.count("incident 11111111") == 2
     assert "incident 11111111 goes on in web" in text
+
+
+def test_a_flood_is_a_few_lines_and_a_number_and_what_differs_is_shown() -> None:
+    def many(number, **parts):
+        return alert(boot_ns=5_000_000_000 + number, incident="1" * 16, succeeded=False, error="EPERM", **parts)
+
+    view = View()
+    flood = shown(view, *([many(number)] for number in range(1000)))
+    assert flood.count("refused: EPERM") == SHOWN
+    through = replace(many(1001), succeeded=True, error="")
+    assert "ok" in shown(view, [through]), "one that went through is not lost among those that failed"
+    elsewhere = replace(many(1002), container={"id": "2" * 64, "name": "other"})
+    assert "refused: EPERM" in shown(view, [elsewhere])
+    next_second = shown(view, [replace(many(0), boot_ns=6_000_000_000)])
+    assert f"{1000 - SHOWN} more in that second: " in next_second
+    assert next_second.count("more in that second") == 1
+    assert "refused: EPERM" in next_second
+    assert "more in that second" not in shown(view, [replace(many(0), boot_ns=9_000_000_000)])
 
 
 @given(st.lists(alerts, min_size=1, max_size=4), st.booleans(), st.booleans(), st.sampled_from([0, 60]))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from holdfast.model.alert import Alert, Priority, Verdict
+from holdfast.model.alert import Alert, Origin, Priority, Verdict
+from holdfast.reports._alert_crowd import Crowd, Kind
 from holdfast.reports._lines import Line, line, painted
 from holdfast.reports._plain import one_line
 
@@ -34,6 +35,7 @@ class View:
         self._verbose = verbose
         self._last = ""
         self._begun: dict[str, int] = {}
+        self._crowd = Crowd()
 
     def render(self, alerts: Sequence[Alert]) -> bytes:
         """Write the alerts of one event.
@@ -45,10 +47,10 @@ class View:
             UTF-8 text, each line with its end.
         """
         first = alerts[0]
-        lines: list[Line] = []
+        lines = [self._counted(kind) for kind in self._crowd.over(first.boot_ns)]
         if first.rule == INCIDENT:
-            lines = self._ended(first)
-        else:
+            lines += self._ended(first)
+        elif first.origin is Origin.SENSOR or self._crowd.admits(alerts):
             if first.incident and first.incident != self._last:
                 lines += self._head(first)
             elif not first.incident and self._last:
@@ -56,6 +58,12 @@ class View:
             self._last = first.incident
             lines += self._event(alerts)
         return painted(lines, colour=self._colour, width=self._width)
+
+    def _counted(self, kind: Kind) -> Line:
+        self._last = ""
+        actor = kind.first.process[0].name if kind.first.process else ""
+        told = f"{kind.counted} more in that second: {kind.first.event} {', '.join(kind.rules)} by {actor} and others"
+        return line((f"{one_line(told)} in {_where(kind.first)}", "dim"), indent=2)
 
     def _head(self, alert: Alert) -> list[Line]:
         known = alert.incident in self._begun
