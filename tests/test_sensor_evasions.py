@@ -247,7 +247,7 @@ def test_rights_that_a_shared_file_carries_are_seen(seen: Watched, image: str, t
         program.call(name, at, "security.capability", rights, len(rights), 0)
     program.call("setxattr", "/v/x", "user.plain", b"x", 1, 0)
     program.call("openat2", -100, "/v/y", struct.pack("<QQQ", 0o102, 0o4755, 0), 24)
-    program.pause(1)
+    program.pause(2)
     run(image, program, tmp_path, "-v", f"{shared}:/v")
     for event in ("setxattr", "lsetxattr", "fsetxattr"):
         assert len(seen.soon("setuid-on-shared-volume", event=event, host_path=str(shared / "x"))) == 1, event
@@ -266,7 +266,7 @@ def test_giving_a_host_file_another_owner_is_a_write(seen: Watched, image: str, 
         program.call(name, -100, at, 1000, 1000, 0)
     else:
         program.call(name, at, 1000, 1000)
-    program.pause(1)
+    program.pause(2)
     try:
         run(image, program, tmp_path, "-v", "/etc:/e")
         assert seen.soon("etc-write", event=name, host_path=str(made))
@@ -366,7 +366,7 @@ def test_the_upper_half_of_an_int_hides_nothing(image: str, tmp_path: Path) -> N
     high = 1 << 32
     program.call("ioctl", 0, 0x5412 | high, b"x")
     program.call("mknod", "/tmp/b", 0o60600, 0x700 | high)
-    program.pause(1)
+    program.pause(2)
     with watched(["input-tty", "mknod-assist", "host-dev"]) as all_seen:
         run(image, program, tmp_path)
         assert all_seen.soon("input-tty", event="ioctl", command="TIOCSTI")
@@ -390,7 +390,7 @@ def test_a_new_name_counts_from_whatever_folder_it_is_given(
         program.call("linkat", program.call("open", old, 0), "", into, new, 0x1000)
     else:
         program.call(name, -100, old, into, new, 0)
-    program.pause(1)
+    program.pause(2)
     try:
         results = run(image, program, tmp_path, "-v", "/etc:/e", "--cap-add", "DAC_READ_SEARCH")
         assert min(results) >= 0
@@ -400,13 +400,48 @@ def test_a_new_name_counts_from_whatever_folder_it_is_given(
         made.unlink(missing_ok=True)
 
 
+@pytest.mark.parametrize("name", ["mount", "fsconfig"])
+def test_a_disk_is_known_by_a_name_of_its_own_and_from_its_folder(
+    seen: Watched, image: str, tmp_path: Path, name: str
+) -> None:
+    program = Program()
+    program.call("mknod", "/tmp/holiday", 0o60600, 0x700)
+    program.call("chdir", "/tmp")
+    program.call("mkdir", "m", 0o755)
+    if name == "mount":
+        program.call("mount", "holiday", "m", "ext4", 0, 0)
+    else:
+        program.call("fsconfig", program.call("fsopen", "ext4", 0), 1, "source", "holiday", 0)
+    program.pause(2)
+    run(image, program, tmp_path, "--cap-add", "SYS_ADMIN", *PLAIN)
+    assert ours(seen.soon("disk-mount", event=name, file_kind="block"))
+
+
+def test_a_namespace_of_the_host_is_known_when_it_is_opened(seen: Watched, image: str, tmp_path: Path) -> None:
+    program = Program()
+    program.call("open", "/proc/self/ns/mnt", 0)
+    program.call("open", "/proc/self/ns/time", 0)
+    run(image, program, tmp_path)
+    sleeper = subprocess.Popen(["sleep", "60"])
+    try:
+        program = Program()
+        program.call("chdir", f"/proc/{sleeper.pid}/ns")
+        program.call("open", "../ns/uts", 0)
+        run(image, program, tmp_path, "--pid", "host", "--cap-add", "SYS_PTRACE")
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+    [found] = ours(seen.soon("host-pid-setns", event="open"))
+    assert found.fields["event.path"] == "../ns/uts"
+
+
 def test_a_link_is_placed_where_it_lies_and_not_where_it_leads(seen: Watched, image: str, tmp_path: Path) -> None:
     name = f"holdfast-test-{os.getpid()}"
     made = Path("/var/log", name)
     program = Program()
     program.call("symlink", "/tmp", f"/l/{name}")  # it leads to a folder of the container
     program.call("lchown", f"/l/{name}", 1, 1)
-    program.pause(1)
+    program.pause(2)
     try:
         run(image, program, tmp_path, "-v", "/var/log:/l")
         assert seen.soon("var-log-symlink", event="symlink", host_path=str(made))
@@ -422,11 +457,11 @@ def test_files_of_the_host_are_known_through_an_overlay_made_of_them(seen: Watch
     for name in ("/tmp/t", "/v/u", "/v/w", "/tmp/o"):
         program.call("mkdir", name, 0o755)
     program.call("mount", "o", "/tmp/o", "overlay", 0, "lowerdir=/etc2,upperdir=/v/u,workdir=/v/w")
-    program.pause(1)
+    program.pause(2)
     program.call("umount2", "/etc2", 2)
     program.call("open", "/tmp/o/shadow", 0)
     program.call("open", "/tmp/o/holdfast-test", 0o102, 0o644)
-    program.pause(1)
+    program.pause(2)
     results = run(
         image, program, tmp_path, "-v", "/etc:/etc2:ro", "-v", f"{upper}:/v", "--cap-add", "SYS_ADMIN", *PLAIN
     )

@@ -79,7 +79,11 @@ SHAPES: Mapping[str, Shape] = {
     "execve": _path("pathname argv envp", 0),
     "execveat": _path("dirfd pathname argv envp flags", 1, base=0),
     "mount": Shape(
-        ("source", "target", "filesystemtype", "mountflags", "data"), strings=(0, 1, 2, 4), second=RESULT, how=MOUNTS
+        ("source", "target", "filesystemtype", "mountflags", "data"),
+        strings=(0, 1, 2, 4),
+        base=RESULT,
+        second=RESULT,
+        how=MOUNTS,
     ),
     "umount2": _path("target flags", 0),
     "pivot_root": _path("new_root put_old", 0, 1, second=RESULT),
@@ -87,7 +91,7 @@ SHAPES: Mapping[str, Shape] = {
     "chdir": Shape(("path",), file=DIRECTORY, strings=(0,), base=RESULT),
     "fchdir": Shape(("fd",), file=DIRECTORY),
     "fsopen": Shape(("fsname", "flags"), file=RESULT, strings=(0,), how=TYPE),
-    "fsconfig": _fd("fd cmd key value aux", 2, 3),
+    "fsconfig": Shape(("fd", "cmd", "key", "value", "aux"), file=0, strings=(2, 3), second=RESULT),
     "fsmount": _fd("fsfd flags attr_flags"),
     "fspick": _path("dirfd path flags", 1, base=0),
     "move_mount": _path("from_dirfd from_path to_dirfd to_path flags", 1, 3, base=0, second=2),

@@ -98,6 +98,8 @@ class Objects:
             self._resolver.remember(event.process.pid, event.process.namespaces.get("mnt", 0))
         if event.contained and event.name in _MOUNTS:
             self._mounted(event)
+        elif event.contained and event.name == "fsconfig":
+            self._configured(event)
         elif file is None or file.loose:
             return
         elif not file.resolved:
@@ -105,17 +107,21 @@ class Objects:
         elif not event.contained:
             file.host_path = file.path
         elif inside is not None:
-            above, below, device = inside
-            file.inner_path = (above + below) or "/"
-            if file.outside and file.mount_namespace == self._host:
-                file.host_path, file.host_mount = file.path, "/"
-            else:
-                file.host_path = self._on_host(device, file.inner_path)
-                file.host_mount = self._on_host(device, above or "/")
-            if file.magic == _OVERLAY and not file.host_path:
-                self._layered(event.process, file, device)
-            if file.magic in _VIEWS and _OWN_TREE.match(file.host_path):
-                file.host_path = file.host_mount = ""
+            self._reached(event, file, inside)
+
+    def _reached(self, event: Event, file: File, inside: Inside) -> None:
+        """Place a file that the kernel resolved, on another mount than the process's root."""
+        above, below, device = inside
+        file.inner_path = (above + below) or "/"
+        if file.outside and file.mount_namespace == self._host:
+            file.host_path, file.host_mount = file.path, "/"
+        else:
+            file.host_path = self._on_host(device, file.inner_path)
+            file.host_mount = self._on_host(device, above or "/")
+        if file.magic == _OVERLAY and not file.host_path:
+            self._layered(event.process, file, device)
+        if file.magic in _VIEWS and _OWN_TREE.match(file.host_path):
+            file.host_path = file.host_mount = ""
 
     def other_name(self, event: Event) -> Event | None:
         """Return the same event about the second name that it was given: what it was moved or linked to."""
@@ -131,6 +137,7 @@ class Objects:
         return self.disguise(found) if found else ""
 
     def _mounted(self, event: Event) -> None:
+        source = event.file.path if event.name == "mount" and event.file else ""  # a device's path may be relative
         given = str(event.arguments.get("target") or event.arguments.get("to_path") or "")
         target = event.file.path if event.name == "umount2" and event.file else event.arguments.get("second") or given
         file = event.file = File(target, raw=given)
@@ -138,9 +145,13 @@ class Objects:
         if file.file_system == "overlay" and not event.result:  # now its layers are where it was told they are
             self._overlays.pop((event.process.namespaces.get("mnt", 0), file.device), None)
             self._layers(event.process, file.device)
-        source = str(event.arguments.get("source") or "")
         if source.startswith("/"):
             file.kind = self._kind(event, source)
+
+    def _configured(self, event: Event) -> None:
+        path = str(event.arguments.get("second") or "")
+        if event.arguments.get("key") == "source" and path.startswith("/"):
+            event.file = File(path, raw=str(event.arguments.get("value") or ""), kind=self._kind(event, path))
 
     def _layered(self, process: Process, file: File, device: int) -> None:
         """Say where on the host a file of a mounted overlay lies: in the first layer that has it."""

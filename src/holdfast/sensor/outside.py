@@ -90,6 +90,9 @@ def _file_outside(event: Event, around: Surroundings) -> bool | None:
     file, process = event.file, event.process
     if file is None:
         return None
+    if file.magic == _NSFS:  # one of the host's is known by its number; of another's it cannot be said whose it is
+        mine = file.inode in process.namespaces.values()
+        return False if mine else file.inode in around.namespaces.values() or None
     own = process.namespaces.get("mnt")
     above = file.outside or event.name == "chroot"  # what is a root now lies below nothing
     if file.resolved and above and file.mount_namespace and own and file.mount_namespace != own:

@@ -114,8 +114,11 @@ def _file_kind(event: Event) -> str | None:
     if event.name == "mount":
         return event.file.kind if event.file and event.file.kind in {"block", "char"} else None
     if event.name == "fsconfig":
-        source = arguments.get("key") == "source" and str(arguments.get("value", "")).startswith("/dev/")
-        return "block" if source else None
+        if arguments.get("key") != "source":
+            return None
+        if event.file is not None and event.file.kind in {"block", "char"}:
+            return event.file.kind
+        return "block" if str(arguments.get("value", "")).startswith("/dev/") else None
     return (event.file.kind or None) if event.file else None
 
 

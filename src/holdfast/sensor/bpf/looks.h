@@ -86,7 +86,7 @@ apart int begin_at(u32 which)
     } else {
         char first = 0;
         u32 string = which ? wanted->strings[1] : wanted->strings[0];
-        if (index == NOTHING || string == NOTHING || (call->object.flags & OBJECT_FILE))
+        if (index == NOTHING || string == NOTHING || (!which && (call->object.flags & OBJECT_FILE)))
             return 0;
         read_user(&first, 1, (void *)argument(call->arguments, string));
         if (first == '/')

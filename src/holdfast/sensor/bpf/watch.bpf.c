@@ -203,7 +203,7 @@ int call_returned(u64 *context)
     if (wanted->twice && !result)
         return 0;
     struct mark *marked = task_storage(&marks, task, NULL, 0);
-    if (!marked)
+    if (!marked && (wanted->sandbox | wanted->host_read | wanted->host_write))
         marked = mark_sandbox(task);
     u32 contained = marked != NULL;
     if (marked && marked->kind == RUNTIME_SANDBOX && !wanted->sandbox)
