@@ -62,17 +62,18 @@ TECHNIQUE = Technique(
     & (is_(event.SYSCALL, "setns") | contains(event.PATH, "/ns/")),
     seen_sample={event.IN_CONTAINER: True, event.SYSCALL: "setns", event.TARGET_OUTSIDE: True},
     drill_class=DrillClass.D3,
-    drill=(
+    drill=tuple(
         Way(
-            "enter the host's mount namespace and leave a file",
+            f"enter the host's mount namespace through {whose}, and leave a file",
             (
-                step("open", path="/proc/{pid:root}/ns/mnt", mode="r"),
+                step("open", path=f"/proc/{{pid:{which}}}/ns/mnt", mode="r"),
                 step("setns", slot="0", flags="0"),
                 step("open", path="{marks}/{token}", mode="wc"),
                 step("write", slot="2", text="{token}"),
             ),
             ProvedBy.WRITTEN,
-        ),
+        )
+        for which, whose in (("root", "a process of root"), ("same", "one of the same user"))
     ),
     examples=(
         Example("privileged with the host's process namespace", _OPEN, YES),
