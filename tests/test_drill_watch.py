@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from drill_program import drilled
 from holdfast.app.drill_watch import Watcher, disguise
 from holdfast.drill import run_folder
-from holdfast.model.drill import Attempt, DrillReport, Exercise, Layer, Outcome
+from holdfast.model.drill import Attempt, DrillReport, Exercise, Layer, Outcome, StepAnswer
 from holdfast.model.errors import ExitCode
 from holdfast.model.facts import Facts, Seen
 from holdfast.model.place import Where
@@ -112,3 +113,22 @@ def test_what_a_drill_leaves_or_reads_on_the_host_is_what_its_technique_looks_li
     }  # fmt: skip
     facts = Facts({fact: Seen(value, Where("openat")) for fact, value in seen.items()})
     assert prove(techniques()[name].seen_as, facts).truth is YES
+
+
+@pytest.mark.parametrize(("shared", "told"), [((), "touched nothing of the host"), (("net",), "no")])
+def test_who_is_refused_in_a_network_of_its_own_touched_nothing_of_the_host(
+    monkeypatch: pytest.MonkeyPatch, shared: tuple[str, ...], told: str
+) -> None:
+    now = 1000
+    monkeypatch.setattr("holdfast.app.drill_watch.time.clock_gettime_ns", lambda _: now)
+    watcher = Watcher()
+    watcher.begins()
+    watcher.boundary("attempt host-network-admin")
+    now += 50
+    watcher.boundary("proved host-network-admin")
+    tried = dataclasses.replace(
+        attempt("host-network-admin", Outcome.BLOCKED), steps=(StepAnswer("delete_absent_route", "", "EPERM"),)
+    )
+    exercise = Exercise("one", "lab", "lab:one", Replica(namespaces=frozenset(shared)), attempts=(tried,))
+    report = watcher.filled(DrillReport(exercises=(exercise,)))
+    assert report.exercises[0].attempts[0].detected == told
