@@ -83,6 +83,26 @@ def test_the_sensor_is_named_where_it_refused_an_attempt_that_came_to_nothing(mo
     assert third.blocked_by == (Layer.USER,)
 
 
+def test_an_attempt_in_a_later_replica_is_not_taken_for_another_way_of_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1000
+    monkeypatch.setattr("holdfast.app.drill_watch.time.clock_gettime_ns", lambda _: now)
+    watcher = Watcher(deny=True)
+    watcher.begins()
+    for name in ("replica", "attempt etc-write", "proved etc-write", "attempt etc-write", "proved etc-write"):
+        now += 10
+        watcher.boundary(name)
+    for name in ("replica", "attempt etc-write", "proved etc-write"):
+        now += 1000
+        watcher.boundary(name)
+    exercise = Exercise("one", "lab", "lab:one", Replica(), attempts=(attempt("etc-write", Outcome.BLOCKED),))
+    watcher.noted([denial("etc-write", now - 500)], "lsm")
+    assert watcher.filled(DrillReport(exercises=(exercise,))).exercises[0].attempts[0].blocked_by == ()
+    watcher.noted([denial("etc-write", 1045)], "lsm")
+    assert watcher.filled(DrillReport(exercises=(exercise,))).exercises[0].attempts[0].blocked_by == (Layer.SENSOR,)
+
+
 def test_a_stand_in_is_judged_as_what_it_stands_in_for() -> None:
     tree = f"{run_folder.runs()}/abc123/stage/tree"
     assert disguise(f"{tree}/etc/cron.d/x") == "/etc/cron.d/x"

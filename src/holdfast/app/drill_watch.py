@@ -101,6 +101,8 @@ class Watcher:
             if key not in self._windows or self._last == technique:
                 self._windows.setdefault(key, []).append((self._open, now))
             self._last, self._open = technique, 0
+        elif word == "replica":
+            self._last = ""  # what comes now is not another way of the same attempt
 
     def noted(self, denials: Iterable[Denial], grade: str) -> None:
         """Take down what the kernel denied, and which back end did."""
