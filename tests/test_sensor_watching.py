@@ -169,3 +169,30 @@ def test_a_process_of_the_host_raises_no_alert_for_what_a_container_may_not(tmp_
         time.sleep(0.3)
         ours = [one for one in all_seen.alerts if any(each.pid == os.getpid() for each in one.process)]
     assert ours == []
+
+
+def test_a_mode_that_is_set_through_an_open_file_is_about_that_file(seen: Watched, image: str, tmp_path: Path) -> None:
+    """As the C library does it: the descriptor is gone a moment later, but the kernel knew what it was."""
+    script = "cp /bin/busybox {0}; exec 3< {0}; chmod 4755 /proc/self/fd/3"
+    before = len(seen.of("setuid-on-shared-volume"))
+    shell(image, script.format("/tmp/own"))
+    shell(image, script.format("/vol/shared"), "-v", f"{tmp_path}:/vol")
+    assert seen.soon("setuid-on-shared-volume", path="/vol/shared")
+    assert {one.fields["event.path"] for one in seen.of("setuid-on-shared-volume")[before:]} == {"/vol/shared"}
+
+
+def test_a_mount_below_a_shared_directory_is_one_of_the_hosts(seen: Watched, image: str, tmp_path: Path) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    subprocess.run(["mount", "--bind", str(folder), str(folder)], check=True)
+    try:
+        subprocess.run(["mount", "--make-private", str(folder)], check=True)
+        subprocess.run(["mount", "--make-shared", str(folder)], check=True)
+        options = ("--cap-add", "SYS_ADMIN", "--security-opt", "seccomp=unconfined")
+        # busybox knows no long option for umount; what is mounted is gone again before anybody can look.
+        script = "mkdir /s/x /tmp/x; mount -t tmpfs x /tmp/x; mount -t tmpfs x /s/x; umount /s/x; umount /tmp/x"
+        shell(image, script, *options, "--mount", f"type=bind,src={folder},dst=/s,bind-propagation=shared")
+        assert seen.soon("mount-propagation", event="mount", succeeded=True)
+        assert {one.fields["event.path"] for one in seen.of("mount-propagation")} == {"/s/x"}
+    finally:
+        subprocess.run(["umount", "--recursive", "--lazy", str(folder)], check=True)

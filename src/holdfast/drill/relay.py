@@ -10,13 +10,15 @@ import threading
 
 _CHUNK = 1 << 16
 _QUIET_S = 30.0
+_PORT = 2375
+"""Where Docker listens without TLS (IANA: docker)."""
 
 
 class Relay:
     """Listens on 127.0.0.1 and passes bytes to and from a unix socket."""
 
     def __init__(self, path: str) -> None:
-        """Listen on a free port; one thread for each connection.
+        """Listen on the port of an engine, or any other where that is taken; one thread for each connection.
 
         Args:
             path: The socket that is passed on.
@@ -30,7 +32,10 @@ class Relay:
                 with contextlib.suppress(OSError):
                     _pass(self.request, path)
 
-        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        try:
+            self._server = socketserver.ThreadingTCPServer(("127.0.0.1", _PORT), Handler)
+        except OSError:
+            self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, name="holdfast-relay", daemon=True)
         self._thread.start()

@@ -17,8 +17,9 @@ POINTER = 8
 """Added to an index: the argument points to a struct open_how whose first member are the flags."""
 CONSTANT = 8
 """Added to a number of bytes that stands in place of an argument's index."""
-DIRECTORY, ROOT, GROUP = 8, 9, 10
-"""In place of a descriptor's index: the current directory, the root directory, a control group in struct clone_args."""
+DIRECTORY, ROOT, GROUP, NAMED = 8, 9, 10, 11
+"""In place of a descriptor's index: the current directory, the root directory, a control group in struct clone_args,
+the file behind the first string where that is ``/proc/self/fd/N``."""
 CONNECTS, MESSAGE, MESSAGES, TO, WRITES, PARTS, SIGNALS, MOUNTS, TYPE, LIMITS = range(1, 11)
 """``enum how`` of maps.h: what else is to be known of a call."""
 COMPAT = 512
@@ -31,7 +32,8 @@ class Shape:
 
     Attributes:
         arguments: Names, in order.
-        file: The descriptor whose file or socket is described, or ``DIRECTORY``, ``ROOT``, ``GROUP``.
+        file: The descriptor whose file or socket is described, or ``DIRECTORY``, ``ROOT``, ``GROUP``,
+            ``NAMED``.
         mode: Open flags; with POINTER added, a pointer to them.
         strings: Up to four strings.
         base: The directory that the first string starts at if it is relative; RESULT is the current directory.
@@ -59,8 +61,8 @@ def _plain(names: str) -> Shape:
     return Shape(tuple(names.split()))
 
 
-def _path(names: str, *strings: int, base: int = RESULT, second: int = NOTHING) -> Shape:
-    return Shape(tuple(names.split()), strings=strings, base=base, second=second)
+def _path(names: str, *strings: int, base: int = RESULT, second: int = NOTHING, file: int = NOTHING) -> Shape:
+    return Shape(tuple(names.split()), file=file, strings=strings, base=base, second=second)
 
 
 def _fd(names: str, *strings: int, how: int = 0) -> Shape:
@@ -146,15 +148,15 @@ SHAPES: Mapping[str, Shape] = {
     "ioctl": Shape(("fd", "request", "argp"), file=0, data=2, length=CONSTANT + 4),
     "iopl": _plain("level"),
     "ioperm": _plain("from num turn_on"),
-    "chmod": _path("pathname mode", 0),
+    "chmod": _path("pathname mode", 0, file=NAMED),
     "fchmod": _fd("fd mode"),
-    "fchmodat": _path("dirfd pathname mode", 1, base=0),
-    "fchmodat2": _path("dirfd pathname mode flags", 1, base=0),
-    "chown": _path("pathname owner group", 0),
+    "fchmodat": _path("dirfd pathname mode", 1, base=0, file=NAMED),
+    "fchmodat2": _path("dirfd pathname mode flags", 1, base=0, file=NAMED),
+    "chown": _path("pathname owner group", 0, file=NAMED),
     "lchown": _path("pathname owner group", 0),
     "fchown": _fd("fd owner group"),
-    "fchownat": _path("dirfd pathname owner group flags", 1, base=0),
-    "setxattr": _path("path name value size flags", 0, 1),
+    "fchownat": _path("dirfd pathname owner group flags", 1, base=0, file=NAMED),
+    "setxattr": _path("path name value size flags", 0, 1, file=NAMED),
     "lsetxattr": _path("path name value size flags", 0, 1),
     "fsetxattr": _fd("fd name value size flags", 1),
     "setxattrat": _path("dirfd path at_flags name uargs usize", 1, 3, base=0),
@@ -170,7 +172,7 @@ SHAPES: Mapping[str, Shape] = {
     "rmdir": _path("pathname", 0),
     "mkdir": _path("pathname mode", 0),
     "mkdirat": _path("dirfd pathname mode", 1, base=0),
-    "truncate": _path("path length", 0),
+    "truncate": _path("path length", 0, file=NAMED),
     "setuid": _plain("uid"),
     "setresuid": _plain("ruid euid suid"),
     "setreuid": _plain("ruid euid"),

@@ -141,12 +141,25 @@ class Objects:
         given = str(event.arguments.get("target") or event.arguments.get("to_path") or "")
         target = event.file.path if event.name == "umount2" and event.file else event.arguments.get("second") or given
         file = event.file = File(target, raw=given)
-        self._looked_up(event, file)
+        found = self._looked_up(event, file)
+        if event.contained and not event.result:
+            self._beneath(event, file, found)
         if file.file_system == "overlay" and not event.result:  # now its layers are where it was told they are
             self._overlays.pop((event.process.namespaces.get("mnt", 0), file.device), None)
             self._layers(event.process, file.device)
         if source.startswith("/"):
             file.kind = self._kind(event, source)
+
+    def _beneath(self, event: Event, file: File, found: Found | None) -> None:
+        """At its place lies now what was mounted. Whether the host has it too is told by what lies beneath."""
+        if found is None or found.mount is None:  # it is gone again
+            found = self._at(event.process, file.path, parent=True)
+        if found is not None and found.mount is not None:
+            mounted = event.name != "umount2" and found.mount.point == found.path
+            file.peers = found.mount.beneath if mounted else found.mount.peers
+        if file.peers and file.peers not in self.shared:
+            self._mounts_at = 0  # the host's part of it may be newer than what is known
+            self.refresh()
 
     def _configured(self, event: Event) -> None:
         path = str(event.arguments.get("second") or "")
@@ -211,9 +224,9 @@ class Objects:
             step = step.parent
         return best
 
-    def _looked_up(self, event: Event, file: File) -> None:
+    def _looked_up(self, event: Event, file: File) -> Found | None:
         if not event.contained or not file.path.startswith("/") or event.result in _NOTHING_THERE:
-            return
+            return None
         process = event.process
         namespace = process.namespaces.get("mnt", 0)
         if event.name in _NODES:
@@ -229,6 +242,7 @@ class Objects:
         found = found or self._resolver.by_name(namespace, file.path)  # nobody is left who sees those mounts
         if found is not None:
             self._placed(file, found)
+        return found
 
     def _placed(self, file: File, found: Found) -> None:
         file.path = found.path

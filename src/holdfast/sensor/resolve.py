@@ -14,7 +14,7 @@ import re
 import stat
 import struct
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 _OPENAT2 = 437  # the same on every machine since Linux 5.6
@@ -43,6 +43,7 @@ class Mounted:
         peers: Peer group of a shared mount; 0 for a private one.
         kind: File system type.
         layers: Of an overlay its directories, as they were named when it was mounted, the uppermost first.
+        beneath: Peer group of the mount that it is mounted on; 0 where that is private, or not to be seen.
     """
 
     device: int
@@ -51,6 +52,7 @@ class Mounted:
     peers: int
     kind: str
     layers: tuple[str, ...] = ()
+    beneath: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +199,7 @@ def read(mountinfo: str) -> dict[int, Mounted]:
         mountinfo: Text of ``/proc/PID/mountinfo``.
     """
     found: dict[int, Mounted] = {}
+    parents: dict[int, int] = {}
     for line in mountinfo.split("\n"):  # not splitlines: a name may hold the other signs that end a line there
         words = line.split(" ")
         major, _, minor = words[2].partition(":") if len(words) > 6 else ("", "", "")
@@ -208,6 +211,11 @@ def read(mountinfo: str) -> dict[int, Mounted]:
         kind, options = words[behind + 1], words[behind + 3] if len(words) > behind + 3 else ""
         layers = _layers(options) if kind == "overlay" else ()
         found[int(words[0])] = Mounted(device, _plain(words[3]), _plain(words[4]), int(shared), kind, layers)
+        parents[int(words[0])] = int(words[1]) if words[1].isdecimal() else 0
+    for number, mounted in found.items():
+        parent = found.get(parents[number])
+        if parent is not None and parent.peers:
+            found[number] = replace(mounted, beneath=parent.peers)
     return found
 
 

@@ -325,6 +325,7 @@ class Sensor:
                 before, self._answers,
             )  # fmt: skip
             self.objects.complete(event, told.inside)
+            self.around.shared = self.objects.shared
             return event
         if isinstance(told, Exec):
             life = self.processes.executed(who.pid, who.start_ns, head.at_ns, told.values)

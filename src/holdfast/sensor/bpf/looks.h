@@ -33,6 +33,27 @@ inline_ u32 copy_string(struct scratch *s, u64 from, u32 at, u16 *length)
     return at;
 }
 
+/* The descriptor in /proc/self/fd/N, which is how the C library changes the mode of what it has opened without following
+ * links; -1 where a path is another one. */
+apart int descriptor_in(u64 pointer)
+{
+    struct scratch *s = scratch_of(SCRATCH_CALL);
+    char *text = s ? s->tail_key.text : NULL;
+    int number = 0;
+    if (!text || read_user_text(text, 24, (void *)pointer) < 16)
+        return -1;
+    if (*(u64 *)text != 0x65732f636f72702fULL || *(u32 *)(text + 8) != 0x662f666cU || text[12] != 'd' || text[13] != '/')
+        return -1;
+    for (u32 i = 14; i < 22; i++) {
+        if (!text[i])
+            return number;
+        if (text[i] < '0' || text[i] > '9')
+            return -1;
+        number = number * 10 + (text[i] - '0');
+    }
+    return -1;
+}
+
 apart int look_at_object(void)
 {
     struct scratch *s = scratch_of(SCRATCH_CALL);

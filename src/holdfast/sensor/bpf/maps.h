@@ -17,6 +17,7 @@ enum placed {
     PLACED_DIRECTORY = 8,        /* the current directory */
     PLACED_ROOT = 9,             /* the root directory */
     PLACED_GROUP = 10,           /* the control group in a struct clone_args */
+    PLACED_NAMED = 11,           /* the file behind strings[0], where that is /proc/self/fd/N */
 };
 enum how {
     CONNECTS = 1,                /* the socket's other end is described */

@@ -289,6 +289,8 @@ int call_returned(u64 *context)
         file = file_of(task, result);
     else if (wanted->file == PLACED_GROUP)
         file = group_of(task, call->arguments[0], call->arguments[1]);
+    else if (wanted->file == PLACED_NAMED)
+        file = result < 0 ? NULL : file_of(task, descriptor_in(argument(call->arguments, wanted->strings[0])));
     else if (wanted->file < RESULT)
         file = file_of(task, (s32)argument(call->arguments, wanted->file));
     struct fs_struct *fs = task->fs;
