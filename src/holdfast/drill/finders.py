@@ -38,6 +38,8 @@ _NUMBERS = {
     "input": (13, 64),
 }
 """Linux allocated devices, Documentation/admin-guide/devices.txt."""
+_MOST_MOUNTS = 8
+"""Places that one attempt begins from."""
 _ONE_OF_A_KIND = frozenset({"mem", "port", "uinput"})
 _ETHERTYPE = b"\x88\xb5"
 """IEEE 802 local experimental ethertype 1: no protocol of anybody's."""
@@ -58,6 +60,17 @@ def mount_table(pid: int) -> list[tuple[str, frozenset[str], str]]:
             options = frozenset(words[5].split(",")) | (frozenset(tail.split(" ")[2].split(",")) & {"ro"})
             table.append((words[4].replace("\\040", " "), options, tail.split(" ")[0]))
     return table
+
+
+def mounts_of(pid: int, device: int) -> list[str]:
+    """Return where a process sees mounts of one device, those first that may be written; none where it is gone."""
+    found: list[tuple[bool, str]] = []
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            words = line.split(" ")
+            if words[2] == f"{os.major(device)}:{os.minor(device)}":
+                found.append(("ro" in words[5].split(","), words[4].replace("\\040", " ")))
+    return [point for _, point in sorted(found, key=lambda one: one[0])]
 
 
 @dataclass
@@ -258,8 +271,10 @@ class Finders:
         return own_kernel(self.box.replica.runtime, self.box.pid, PROBE)
 
     def _same_fs(self) -> list[Place]:
-        binds = [Place(bind.target) for bind in self.box.replica.binds if bind.source]
-        return [*(Place(name) for name in _OWN_FILES), Place("/"), *binds]
+        """Return what lies on the file system of the canaries: where it may be written first, whatever it is called."""
+        binds = [bind.target for bind in self.box.replica.binds if bind.source]
+        mounted = [] if self.sandbox else mounts_of(self.box.pid, self.ground.device())[:_MOST_MOUNTS]
+        return [Place(name) for name in dict.fromkeys((*mounted, *_OWN_FILES, "/", *binds))]
 
     def _bound(self, fits: Callable[[Bind], bool]) -> list[Place]:
         found = [

@@ -205,6 +205,10 @@ class Ground:
         path = self._canary()
         return Place(str(path), path, path.read_text(encoding="ascii"))
 
+    def device(self) -> int:
+        """Return the device of the file system that canaries and handles lie on."""
+        return self._journal.folder.stat().st_dev
+
     def handle(self) -> Place:
         """Return the file handle of such a canary, in hexadecimal digits.
 
