@@ -24,10 +24,6 @@ _SOCKETS_ONLY = (
     "Of the host's root file system only sockets lie in that container, and a socket cannot be opened to begin from."
     " A mount of a single socket is rare, so the rule keeps saying yes."
 )
-_TOO_SLOW = (
-    "The engine of an emulated machine ran out of time in the second replica. Since then a success may show itself in a"
-    " third one instead."
-)
 STANDING: Mapping[str, str] = {
     "open-by-handle-read": _SOCKETS_ONLY,
     "open-by-handle-write": _SOCKETS_ONLY,
@@ -41,14 +37,6 @@ STANDING: Mapping[str, str] = {
     ),
 }
 """Technique id -> why its rule says yes where an attempt fails, and is not to be mended. Never excuses a miss."""
-MENDED: Mapping[str, str] = {
-    "kernel-module": "The drill offered an empty file, which the kernel refuses with EINVAL; mended since.",
-    "block-device-raw": "The drill took a privileged container's node for the container's own; mended since.",
-    "host-root-read": "The drill had no canary where the host's file itself is the secret; mended since.",
-    "docker-socket": _TOO_SLOW,
-}
-"""The same for what was wrong with the drill when the published table was made. A new table has none of these."""
-EXPLAINED: Mapping[str, str] = {**MENDED, **STANDING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +78,7 @@ def agreement(wish: Wish, settings: Settings, tell: Callable[[str], None]) -> Ag
             flavour = "" if place == HERE else place
             report = drill_place.made(replace(plan, targets=words), settings, flavour)
             _keep(wish, place, count, report)
-        found.add(place, report, EXPLAINED)
+        found.add(place, report, STANDING)
         if report.stopped:
             raise Error(
                 f"the drill was stopped: {report.stopped}", place, "mend it, and begin again with --keep FOLDER"

@@ -48,6 +48,7 @@ TECHNIQUE = Technique(
     row=31,
     attack=("T1611",),
     evidence=Evidence.COMMON_KNOWLEDGE,
+    confirmed=True,
     exposed_when=(
         (covers(container.HOST_PATHS_WRITABLE, *_CDI) & is_(engine.CDI_ENABLED, True))
         | (covers(container.HOST_PATHS_WRITABLE, *_HOOKS) & is_(engine.OCI_HOOKS_DIR, True))

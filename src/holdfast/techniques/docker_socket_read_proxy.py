@@ -27,6 +27,7 @@ TECHNIQUE = Technique(
     row=2,
     attack=("T1613", "T1552.007"),
     evidence=Evidence.COMMON_KNOWLEDGE,
+    confirmed=True,
     exposed_when=is_(network.DOCKER_READ_PROXY, True),
     gives=(Change(reach.OTHER_CONTAINER, True, "inspect shows the environment, archive the files of any container"),),
     closed_by=(

@@ -43,6 +43,7 @@ TECHNIQUE = Technique(
     row=9,
     attack=("T1611", "T1543.002"),
     evidence=Evidence.COMMON_KNOWLEDGE,
+    confirmed=True,
     exposed_when=(
         covers(container.HOST_PATHS, _PRIVATE)
         | (

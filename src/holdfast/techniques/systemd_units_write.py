@@ -47,6 +47,7 @@ TECHNIQUE = Technique(
     row=26,
     attack=("T1611", "T1543.002"),
     evidence=Evidence.COMMON_KNOWLEDGE,
+    confirmed=True,
     exposed_when=covers(container.HOST_PATHS_WRITABLE, *_UNITS)
     & writes_as_root()
     & lsm_permits("host_files")
