@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import benign
 import denial
 import manifests
 import rules
@@ -218,8 +219,36 @@ def measure_sensor(holdfast: str, _: str) -> None:
             row(what, told, f"100 of 100, p99 under {limit} ms", held=seen == 100 and late[98] < limit)
 
 
-def measure_denial(holdfast: str, _: str) -> None:
-    """Measure, in the virtual machine, how much of what escapes is seen, and how much can be denied."""
+def measure_benign(holdfast: str, _: str) -> None:
+    """Count the alerts about ordinary work in containers, on this machine."""
+    what, wanted = "ordinary work on this machine", "no alert"
+    reason = benign.missing() or sleepers.missing()
+    if reason:
+        row(what, f"not measured: {reason}", wanted, held=False)
+        return
+    with benign.image() as packed:
+        found = benign.here(holdfast, packed)
+    told = f"{benign.SECONDS / 60:.0f} minutes, {benign.told(found)}"
+    row(what, told, wanted, held=found.rounds > 0 and not found.alerts and not found.failed)
+
+
+def measure_denied(_holdfast: str, _checkov: str) -> None:
+    """Count what fails of ordinary work in the virtual machine, where everything that can be denied is denied."""
+    what, wanted = "ordinary work while all is denied", "nothing fails, no alert"
+    reason = benign.missing()
+    if reason:
+        row(what, f"not measured: {reason}", wanted, held=False)
+        return
+    with benign.image() as packed:
+        for flavour in denial.FLAVOURS:
+            found = benign.denied(flavour, packed)
+            held = found.rounds > 0 and not found.alerts and not found.failed
+            row(f"{what}, {flavour}", benign.told(found), wanted, held=held)
+
+
+def measure_denial(holdfast: str, checkov: str) -> None:
+    """Measure, in the virtual machine, how much of what escapes is seen and can be denied, and what that breaks."""
+    measure_denied(holdfast, checkov)
     for flavour in denial.FLAVOURS:
         free, unseen, tried = denial.escaped(holdfast, flavour, "--watch")
         told = f"{len(free)} of {tried} attempts; unseen: {', '.join(sorted(unseen)) or 'none'}"
@@ -231,6 +260,7 @@ def measure_denial(holdfast: str, _: str) -> None:
 
 
 MEASURES: dict[str, Callable[[str, str], None]] = {
+    "benign": measure_benign,
     "manifests": measure_manifests,
     "memory": measure_memory,
     "containers": measure_containers,
