@@ -21,7 +21,8 @@ from holdfast.model.truth import NO, YES
 from holdfast.reason.effective.capabilities import EVERY
 
 REPORT = shop()
-OFFER = Offer("docker", ("runc", "crun", "runsc"), EVERY, privileged=True, bridge=True)
+PARTS = frozenset({"authorization plug-ins"})
+OFFER = Offer("docker", ("runc", "crun", "runsc"), EVERY, privileged=True, bridge=True, parts=PARTS)
 
 
 def test_the_same_seed_draws_the_same() -> None:

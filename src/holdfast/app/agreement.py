@@ -138,7 +138,6 @@ def _why(technique: Technique) -> str:
 _PART_MISSING = {
     "docker-tcp-api": "would open an engine to the network",
     "desktop-api": "Docker Desktop does not run on Linux servers",
-    "authz-plugin-bypass": "needs an engine with an authorization plug-in and a hole",
     "kubelet-api": "needs a kubelet",
     "pod-create": "needs a Kubernetes API",
     "lxcfs-release-agent": "needs an lxcfs with cgroup files, which version 5 has not",

@@ -99,9 +99,13 @@ def _of_ours(word: str) -> Iterator[Wanted]:
         raise Usage(f"the lab has no container {only!r}", word, f"one of: {', '.join(LAB)}")
     engine = _engine("lab")
     for name, replica in LAB.items():
-        # The proxy stands before a Docker engine.
-        if only == name or (not only and (engine == "docker" or replica.neighbour is not Neighbour.READ_PROXY)):
+        if only == name or (not only and (engine == "docker" or not _needs_docker(replica))):
             yield Wanted(name, "lab", "built in", replace(replica, engine=engine))
+
+
+def _needs_docker(replica: Replica) -> bool:
+    """Tell whether a container of ours has a part of the drill beside it that stands before a Docker engine."""
+    return replica.guarded or replica.neighbour is Neighbour.READ_PROXY
 
 
 def _of_theirs(targets: Targets, settings: Settings, troubles: list[NotUnderstood]) -> Iterator[Wanted]:

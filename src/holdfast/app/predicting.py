@@ -18,7 +18,7 @@ from holdfast.model.facts import Fact, Facts, Seen
 from holdfast.model.place import Where
 from holdfast.model.replica import Neighbour, Replica
 from holdfast.model.truth import Truth
-from holdfast.model.words import assumed, declared, network, observed
+from holdfast.model.words import assumed, declared, engine, network, observed
 from holdfast.model.workload import Described
 from holdfast.platforms import oci_runtime
 from holdfast.reason.catalogue import Catalogue
@@ -70,6 +70,8 @@ class Predictor:
                     network.DOCKER_READ_PROXY: Seen(found is Neighbour.READ_PROXY, _DRILL),
                 }
             )
+        if box.replica.guarded:
+            whole = Facts({**whole.table, engine.AUTHZ_PLUGINS: Seen(True, _DRILL)})
         if box.replica.engine == "oci":
             # Nobody gave it a network, so nobody else is on it.
             whole = Facts({**whole.table, network.SHARED_BRIDGE: Seen(False, _DRILL)})

@@ -21,6 +21,8 @@ What is not plain from an act's name:
   holdfast-, which no real role does; another is refused with EACCES, unasked. Result and data as of http.
 * grpc: the result is the gRPC status. Methods that only tell something, and making a namespace of containerd whose name
   begins with holdfast; others are refused with EACCES, unasked.
+* make_volume: an empty volume of Docker's, whose name is holdfast- and 16 or more small letters and digits; another is
+  refused with EACCES, unasked. ``form`` of the request: plain, large (over 1 MiB) or unsized (no length is declared).
 * engine_start: the result is the container's exit status, the data its id.
 """
 
@@ -63,6 +65,7 @@ ACTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "leave_cgroup": ("procs_path",),
         "list": ("path",),
         "listen_packet": ("interface_index",),
+        "make_volume": ("slot", "name", "form"),
         "metadata": ("slot", "path"),
         "mkdir": ("path",),
         "mknod": ("path", "kind", "major", "minor"),

@@ -68,6 +68,10 @@ def _beside(neighbour: Neighbour) -> Change:
     return lambda replica: replace(replica, network="none", neighbour=neighbour)
 
 
+def _behind_a_plug_in(replica: Replica) -> Replica:
+    return replace(_bound(Bind(_SOCKET, "/var/run/docker.sock"))(replica), guarded=True)
+
+
 def _same(replica: Replica) -> Replica:
     return replica
 
@@ -89,6 +93,7 @@ _DAEMONS = (
 _SOCKET = "/run/docker.sock"
 
 LEAKING = "runc, with a directory left open"
+GUARDED = "docker.sock behind a plug-in"
 AXES: Mapping[str, Mapping[str, Change]] = {
     "user": {
         "root": _same,
@@ -141,6 +146,7 @@ AXES: Mapping[str, Mapping[str, Change]] = {
         "cgroups": _paths("/sys/fs/cgroup"),
         "docker.sock": _bound(Bind(_SOCKET, "/var/run/docker.sock")),
         "docker.sock read-only": _bound(Bind(_SOCKET, "/var/run/docker.sock", read_only=True)),
+        GUARDED: _behind_a_plug_in,
         "/run": _paths("/run"),
         "/dev": _paths("/dev"),
         "homes": _paths("/root", "/home"),
@@ -214,6 +220,7 @@ OF_A_PART: Mapping[str, tuple[Mapping[str, str], ...]] = {
         {"mounts": "unit files"},
     ),
     "OCI hooks": ({"mounts": "hooks"},),
+    "authorization plug-ins": ({"mounts": GUARDED},),
 }
 """Part of a host -> containers that never fail to be drawn where it runs: few places can show what they can do."""
 
@@ -289,6 +296,8 @@ def _offered(axis: str, value: str, offer: Offer) -> bool:
     if axis == "network" and "proxy" in value:
         # It stands before a Docker engine.
         return offer.engine == "docker"
+    if axis == "mounts" and value == GUARDED:
+        return "authorization plug-ins" in offer.parts
     return not (axis == "mounts" and value == "containerd.sock" and offer.engine == "podman")
 
 
@@ -302,7 +311,7 @@ def _replica(row: Mapping[str, str], offer: Offer) -> Replica:
         # gVisor has no cgroups, devices or sockets of the host to hand on, and says so when it is asked for them.
         files = (bind for bind in replica.binds if not is_socket(bind.source))
         binds = tuple(replace(bind, propagation="") for bind in files)
-        replica = replace(replica, binds=binds, nodes=(), device_rules=(), namespaces=frozenset())
+        replica = replace(replica, binds=binds, nodes=(), device_rules=(), namespaces=frozenset(), guarded=False)
     if replica.user_map:
         replica = replace(replica, nodes=(), device_rules=(), namespaces=replica.namespaces - {"net", "pid"})
     if "net" in replica.namespaces:

@@ -189,6 +189,7 @@ class Drill:
             started=lambda path: self._started(path, box.replica.engine),
             boundary=self.boundary,
             written=self.ground.written,
+            refused=self.ground.refused,
             cleanup=self.ground.cleanup,
             sandbox=finders.sandbox,
             mounts=() if finders.sandbox else mount_table(box.pid),

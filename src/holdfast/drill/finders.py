@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from holdfast.drill.boxes import POINT, PROBE, WORK, Box
@@ -98,6 +98,7 @@ class Finders:
             "file": lambda path: self._seen(path, folder=None),
             "socket": self._socket,
             "engine": self._engine,
+            "guarded": self._guarded,
             "systemd": self._systemd,
             "secret": lambda path: self._secret(path, 0o600),
             "open_secret": lambda path: self._secret(path, 0o644),
@@ -162,6 +163,15 @@ class Finders:
 
     def _engine(self, path: str) -> list[Place]:
         return [Place(place.text, hearing=self.ground.containerd(), real=place.real) for place in self._socket(path)]
+
+    def _guarded(self, path: str) -> list[Place]:
+        """Return the socket of an engine of the drill's own; an engine of anybody else's is not tried."""
+        found = self._socket(path)
+        if not any(place.real for place in found):
+            return found
+        ours = self.ground.guarded() if self.box.replica.guarded else None
+        binds = {bind.target for bind in self.box.replica.binds if ours and bind.stand_in == str(ours.socket)}
+        return [replace(place, hearing=ours) for place in found if place.text in binds]
 
     def _systemd(self, path: str) -> list[Place]:
         """Return the host's own socket; none where a start of a unit would be one too many, or one of ours listens."""

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from holdfast.drill import kernel_calls, planting, stand_in_paths
 from holdfast.drill.boxes import PROBE
+from holdfast.drill.guarded_engine import GuardedEngine
 from holdfast.drill.hearings import CONTAINERD, ContainerdNamespaces, Frames, Heard
 from holdfast.drill.journal import Journal, Kind
 from holdfast.drill.listening import Hearing
@@ -326,6 +327,19 @@ class Ground:
         """Return what knows the namespaces of the host's containerd."""
         return ContainerdNamespaces()
 
+    def guarded(self) -> GuardedEngine:
+        """Return an engine that an authorization plug-in guards.
+
+        Raises:
+            NotReachable: None can be started here.
+        """
+        return self._once("guarded", lambda: GuardedEngine(self._journal))
+
+    def refused(self, token: str) -> bool:
+        """Tell whether the plug-in of a guarded engine refused what carried a token."""
+        made = self._made.get("guarded")
+        return isinstance(made, GuardedEngine) and made.refused(token)
+
     def frame(self, ethertype: bytes) -> Place:
         """Return a broadcast frame that carries the token, and who hears it."""
         head = b"\xff" * 6 + b"\x02\x00\x00\x00\x00\x01" + ethertype
@@ -416,7 +430,7 @@ class Ground:
     def close(self) -> None:
         """Close what listens here; the stage closes its own."""
         for made in self._made.values():
-            if isinstance(made, Frames | Relay):
+            if isinstance(made, Frames | Relay | GuardedEngine):
                 made.close()
         self._made.clear()
 

@@ -14,6 +14,7 @@ LAB: dict[str, Replica] = {
     ),
     "engine-socket": Replica(binds=(Bind("/var/run/docker.sock", "/var/run/docker.sock"),)),
     "engine-socket-nobody": Replica(user="65534", binds=(Bind("/var/run/docker.sock", "/var/run/docker.sock"),)),
+    "engine-socket-guarded": Replica(guarded=True, binds=(Bind("/var/run/docker.sock", "/var/run/docker.sock"),)),
     "host-root": Replica(binds=(Bind("/", "/host"),)),
     "host-root-read-only": Replica(binds=(Bind("/", "/host", read_only=True),)),
     "host-etc": Replica(binds=(Bind("/etc", "/host/etc"),)),

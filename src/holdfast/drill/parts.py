@@ -7,13 +7,15 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
+from holdfast.drill.guarded_engine import can_be_started
+
 
 def runs_here(name: str, engine: str = "docker") -> bool:
     """Tell whether a part runs here.
 
     Args:
-        name: ``systemd``, ``kubelet``, ``NRI``, ``CDI``, ``OCI hooks``, ``OCI hooks in /etc``, ``rootless engine`` or
-            ``buildkit with insecure entitlements``.
+        name: ``systemd``, ``kubelet``, ``NRI``, ``CDI``, ``OCI hooks``, ``OCI hooks in /etc``, ``rootless engine``,
+            ``authorization plug-ins`` or ``buildkit with insecure entitlements``.
         engine: The engine that starts the replicas, of which some parts belong to.
     """
     look = _LOOKS.get(name)
@@ -75,6 +77,8 @@ _LOOKS: dict[str, Callable[[str], bool]] = {
     "OCI hooks": _hooks,
     "OCI hooks in /etc": _hooks_in_etc,
     "rootless engine": lambda _engine: bool(os.environ.get("HOLDFAST_AS_USER")),
+    # Those of an engine that a drill begins itself.
+    "authorization plug-ins": can_be_started,
     # Docker 20.10 reads no CDI specifications, and Podman only for devices that somebody asks for by name.
     "CDI": lambda engine: engine == "podman",
 }

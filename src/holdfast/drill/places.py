@@ -5,6 +5,7 @@
 ``{in:DIR}``           a directory of the host as the container sees it; ``*`` stands for one component
 ``{file:PATH}``        a file of the host that is there, as the container sees it
 ``{socket:PATH}``      a socket of the host; ``{engine:PATH}`` the same where an engine listens
+``{guarded:PATH}``     the same where an engine of ours listens behind an authorization plug-in
 ``{systemd:PATH}``     the same where systemd takes orders; in a virtual machine only
 ``{unit_request:...}``   an order to it for a unit that leaves the token; for its ``private`` socket or a ``bus``
 ``{hooks:DIR} {hook}``  a directory from which an engine takes hooks, in a virtual machine only; what is put there

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from holdfast.drill.guarded_engine import SOCKET
 from holdfast.drill.mount_options import options_at
 from holdfast.model.replica import Bind, Node, Replica
 from holdfast.model.values import normal_path
@@ -32,18 +33,20 @@ def staged(replica: Replica, ground: Ground) -> tuple[Replica, tuple[str, ...]]:
     In a disposable virtual machine the host's own paths stay; only disks are replaced, so that their secret is known.
     """
     differs: list[str] = []
-    binds = tuple(_bind(bind, ground) for bind in replica.binds)
+    binds = tuple(_bind(bind, ground, guarded=replica.guarded) for bind in replica.binds)
     nodes = tuple(_node(node, ground, differs) for node in replica.nodes)
     return replace(replica, binds=binds, nodes=nodes), tuple(dict.fromkeys(differs))
 
 
-def _bind(bind: Bind, ground: Ground) -> Bind:
+def _bind(bind: Bind, ground: Ground, *, guarded: bool) -> Bind:
     if not bind.source:
         return bind
     path = normal_path(bind.source)
     while door := _HOST_ROOT.match(path):
         path = normal_path(path[door.end() :] or "/")
     bind = replace(bind, source=path)
+    if guarded and path == SOCKET:
+        return replace(bind, stand_in=str(ground.guarded().socket))
     if ground.real:
         missing = ground.missing(path)
         return bind if missing is None else replace(bind, stand_in=str(missing))

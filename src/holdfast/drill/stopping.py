@@ -11,7 +11,7 @@ from holdfast.model.drill import Layer
 Try = Callable[[frozenset[Layer], list[str]], "Mapping[str, Trial] | None"]
 """Tries techniques in a replica that keeps some of its layers only; None where that replica did not start."""
 
-_PATHS = frozenset({"in", "file", "socket", "engine", "secret", "open_secret"})
+_PATHS = frozenset({"in", "file", "socket", "engine", "guarded", "secret", "open_secret"})
 """Words for what lies in the host's file system, all of which is mounted where nothing stops an attempt."""
 
 

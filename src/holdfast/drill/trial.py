@@ -33,7 +33,7 @@ class Trial:
         steps: Its steps and the kernel's answers.
         reason: Why nothing was tried or a success does not count; empty otherwise.
         absent: Words for what the technique needs of the host and is not inside; empty where one way has it all.
-        inert: It worked, and nothing on this host acts on what was left.
+        inert: It worked, and nothing on this host acts on what was left; or it came to the host, which refused it.
         real: At least one way that was tried asked for something of the host's, not of the container's own.
     """
 
@@ -61,6 +61,7 @@ class Surround:
         sandbox: The replica has a kernel of its own.
         mounts: The replica's: mount point, options, file system type.
         seccomp: Its profile, as in ``Replica``.
+        refused: Tells whether a plug-in before an engine refused what carried a token.
     """
 
     part: Callable[[str], bool]
@@ -74,6 +75,7 @@ class Surround:
     sandbox: bool = False
     mounts: Sequence[tuple[str, frozenset[str], str]] = ()
     seccomp: str = "default"
+    refused: Callable[[str], bool] = field(default=lambda _token: False)
 
 
 def attempt(session: Session, technique: Technique, places: Places, surround: Surround) -> Trial:
@@ -157,6 +159,8 @@ def _one(session: Session, technique: Technique, way: Way, filled: Filled, surro
         escaped, inert, reason = False, True, f"nothing on this host acts on it: {', '.join(missing)}"
     elif escaped and foreign:
         escaped, reason = False, f"it happened in a namespace of the container's own: {', '.join(foreign)}"
+    if not escaped and not reason and surround.refused(filled.token):
+        inert, reason = True, "the authorization plug-in before the engine refused it"
     for hearing in filled.hearings:
         hearing.forget(filled.token)
     return Trial(escaped, tried=True, way=way, steps=tuple(told), reason=reason, inert=inert, real=filled.real)

@@ -77,6 +77,7 @@ class Replica:
         own_namespaces: Those that are asked to be private although the engine's default may differ.
         network: ``none`` or ``bridge`` where the network is not the host's.
         neighbour: What it finds on a further network; it has one only beside a network namespace of its own.
+        guarded: The Docker socket that it is given is that of an engine of the drill's own, behind a plug-in.
         binds: Mounts.
         nodes: Device nodes.
         device_rules: Device cgroup rules beyond the default.
@@ -106,6 +107,7 @@ class Replica:
     own_namespaces: frozenset[str] = frozenset()
     network: str = "none"
     neighbour: Neighbour = Neighbour.NONE
+    guarded: bool = False
     binds: tuple[Bind, ...] = ()
     nodes: tuple[Node, ...] = ()
     device_rules: tuple[str, ...] = ()

@@ -104,6 +104,24 @@ def command_engine(*sockets: str) -> tuple[Way, ...]:
     )
 
 
+def pass_plugin(socket: str, form: str, *, what: str) -> Way:
+    """Write: an engine makes an empty volume whose name its authorization plug-in would have refused.
+
+    Args:
+        socket: The engine's.
+        form: Of the request, as the probe knows it.
+        what: The same for people.
+    """
+    return Way(
+        f"have the engine behind {socket} make a volume that its plug-in refuses, with {what}",
+        (
+            step("connect", path=f"{{guarded:{socket}}}"),
+            step("make_volume", slot="0", name="holdfast-{token}", form=form),
+        ),
+        ProvedBy.HEARD,
+    )
+
+
 def command_systemd(socket: str, *, bus: bool) -> Way:
     """Write: systemd starts a unit that leaves the token in a canary folder of the host; on a disposable host only.
 

@@ -36,6 +36,7 @@ def settings(replica: Replica, words: Words) -> list[str]:
         "no_new_privileges": replica.no_new_privileges,
         "unmasked": replica.unmasked,
         "read_only": replica.read_only,
+        "guarded": replica.guarded,
     }
     image = (
         words("drill.replica.image", value=one_line(replica.image)) if replica.image else words("drill.replica.probe")

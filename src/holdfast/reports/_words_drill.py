@@ -95,6 +95,7 @@ DRILL: Mapping[str, str] = {
     "drill.replica.own": "own {value}",
     "drill.replica.network": "network {value}",
     "drill.replica.neighbour": "beside {value}",
+    "drill.replica.guarded": "an engine behind an authorization plug-in",
     "drill.replica.bind": "{source} at {target}",
     "drill.replica.tmpfs": "tmpfs at {target}",
     "drill.replica.node": "device {source} at {target}",

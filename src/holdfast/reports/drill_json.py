@@ -15,7 +15,7 @@ from holdfast.reports._json_records import plain, record
 from holdfast.reports._json_text import encoded, write_list
 
 MEDIA_TYPE = "application/json"
-SCHEMA_VERSION = "1.2"
+SCHEMA_VERSION = "1.3"
 """MAJOR.MINOR: MINOR grows with a new key, MAJOR with a key that changes its meaning or goes."""
 
 _MAJOR = SCHEMA_VERSION.partition(".")[0]

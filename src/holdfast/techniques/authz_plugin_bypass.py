@@ -20,6 +20,7 @@ from holdfast.model.logic import AnyOf, at_least, is_, less_than
 from holdfast.model.technique import DrillClass, Evidence, Example, Situation, Technique, unseen
 from holdfast.model.truth import NO, UNKNOWN, YES
 from holdfast.model.values import Members, Paths
+from holdfast.model.ways import pass_plugin
 from holdfast.model.words import container, engine, event, reach
 from holdfast.model.words.conditions import connects_to, permitted, reaches_socket, writes_as_root
 
@@ -76,6 +77,10 @@ TECHNIQUE = Technique(
     seen_as=connects_to("/docker.sock"),
     seen_sample={event.IN_CONTAINER: True, event.SYSCALL: "connect", event.PATH: "/var/run/docker.sock"},
     drill_class=DrillClass.D1,
+    drill=(
+        pass_plugin(_SOCKET, "large", what="a body of more than a megabyte"),
+        pass_plugin(_SOCKET, "unsized", what="a body whose length is not declared"),
+    ),
     examples=(
         Example("socket guarded by a plug-in only, Engine 27.1.0", _OPEN, YES),
         Example("Engine 28.0.0 has the first fix but not the second", {**_OPEN, engine.VERSION: (28, 0, 0)}, YES),

@@ -31,6 +31,7 @@ const struct act acts[] = {
     {"leave_cgroup", "procs_path", "s", do_leave_cgroup},
     {"list", "path", "s", do_list},
     {"listen_packet", "interface_index", "n", do_listen_packet},
+    {"make_volume", "slot name form", "fss", do_make_volume},
     {"metadata", "slot path", "fs", do_metadata},
     {"mkdir", "path", "s", do_mkdir},
     {"mknod", "path kind major minor", "ssnn", do_mknod},

@@ -7,6 +7,8 @@
 
 #define MOST_BODY (4l << 20)
 #define MOST_HEADERS 100
+/* More than the megabyte up to which an engine shows a request to its authorization plug-ins. */
+#define LARGE_BODY ((1l << 20) + 64)
 
 struct stream {
     int fd;
@@ -119,22 +121,13 @@ static int send_all(int fd, const char *bytes, size_t length)
     return 0;
 }
 
-/* One request and its answer; what is longer than the reply's body is read and dropped. */
-static int request_with(int fd, const char *header, const char *method, const char *path, const char *body,
-                        long body_length, struct reply *reply, long ms)
+/* The answer to a request; what is longer than the reply's body is read and dropped. */
+static int answered(int fd, const char *method, struct reply *reply, long ms)
 {
-    char first[2048];
     struct stream from = {.fd = fd, .until = now_ms() + ms};
     long length, total = 0;
     int chunked;
     memset(reply, 0, sizeof *reply);
-    int size = snprintf(first, sizeof first,
-                        "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive\r\nContent-Type: application/json\r\n"
-                        "%sContent-Length: %ld\r\n\r\n", method, path, header, body_length);
-    reply->torn = 1;
-    if (size >= (int)sizeof first) return (int)refuse(ENAMETOOLONG);
-    if (send_all(fd, first, (size_t)size) < 0 || send_all(fd, body, (size_t)body_length) < 0) return -1;
-    reply->torn = 0;
     do {
         if (head(&from, reply, &length, &chunked) < 0) goto torn;
     } while (reply->status / 100 == 1);
@@ -154,6 +147,19 @@ static int request_with(int fd, const char *header, const char *method, const ch
 torn:
     reply->torn = 1;
     return -1;
+}
+
+static int request_with(int fd, const char *header, const char *method, const char *path, const char *body,
+                        long body_length, struct reply *reply, long ms)
+{
+    char first[2048];
+    int size = snprintf(first, sizeof first,
+                        "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive\r\nContent-Type: application/json\r\n"
+                        "%sContent-Length: %ld\r\n\r\n", method, path, header, body_length);
+    reply->torn = 1;
+    if (size >= (int)sizeof first) return (int)refuse(ENAMETOOLONG);
+    if (send_all(fd, first, (size_t)size) < 0 || send_all(fd, body, (size_t)body_length) < 0) return -1;
+    return answered(fd, method, reply, ms);
 }
 
 static int request(int fd, const char *method, const char *path, const char *body, long body_length,
@@ -271,14 +277,65 @@ long do_engine_start(const struct step *s)
     return found ? strtol(found + 13, NULL, 10) : refuse(EPROTO);
 }
 
-/* Take a container away, over a new connection where one can be had: the old one may be in the middle of an answer. */
-int http_delete(const struct slot *at, const char *id)
+/* Names of volumes that nobody else has: holdfast- and at least 16 small letters and digits. */
+static int is_own_volume(const char *name)
+{
+    size_t length = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
+    return strncmp(name, "holdfast-", 9) == 0 && !name[length] && length >= 9 + 16 && length < 100;
+}
+
+static int send_volume(int fd, const char *name, const char *form)
+{
+    char first[512], body[256], spaces[4096];
+    int large = !strcmp(form, "large"), unsized = !strcmp(form, "unsized");
+    int size = snprintf(body, sizeof body, "{\"Name\":\"%s\"", name);
+    long rest = large ? LARGE_BODY - size - 1 : 0;
+    char length[64];
+    snprintf(length, sizeof length, unsized ? "Transfer-Encoding: chunked" : "Content-Length: %ld", size + rest + 1);
+    int head_size = snprintf(first, sizeof first,
+                             "POST /volumes/create HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive\r\n"
+                             "Content-Type: application/json\r\n%s\r\n\r\n", length);
+    if (unsized) head_size += snprintf(first + head_size, sizeof first - (size_t)head_size, "%x\r\n", size + 1);
+    if (send_all(fd, first, (size_t)head_size) < 0 || send_all(fd, body, (size_t)size) < 0) return -1;
+    memset(spaces, ' ', sizeof spaces);
+    for (; rest > 0; rest -= (long)sizeof spaces)
+        if (send_all(fd, spaces, rest < (long)sizeof spaces ? (size_t)rest : sizeof spaces) < 0) return -1;
+    return unsized ? send_all(fd, "}\r\n0\r\n\r\n", 8) : send_all(fd, "}", 1);
+}
+
+/* An empty volume of the engine's own kind, asked for in a form that a guard before the engine may not get to read. */
+long do_make_volume(const struct step *s)
+{
+    static struct reply reply;
+    int at = (int)number(s, 0);
+    struct slot *slot = &attempt->slots[at];
+    const char *name = text(s, 1), *form = text(s, 2);
+    if (!is_own_volume(name)) return refuse(EACCES);
+    if (strcmp(form, "plain") && strcmp(form, "large") && strcmp(form, "unsized")) return refuse(EINVAL);
+    struct undo *entry = undo_later(UNDO_VOLUME, -1, name);
+    if (!entry) return -1;
+    entry->slot = at;
+    /* Whoever refuses a large request may answer before all of it was sent. */
+    int sent = send_volume(slot->fd, name, form), failed = errno;
+    int result = answered(slot->fd, "POST", &reply, 8000);
+    slot->torn |= reply.torn | (sent < 0);
+    if (result < 0) return sent < 0 ? refuse(failed) : -1;
+    if (reply.status != 201) {
+        undo_never(entry);
+        return refused(&reply);
+    }
+    said("%s", reply.line);
+    return 0;
+}
+
+/* Take away what an engine made, over a new connection where one can be had: the old one may be within an answer. */
+int http_delete(const struct slot *at, const char *kind, const char *id)
 {
     static struct reply reply;
     char path[512];
     int anew = connected_anew(at);
     if (anew < 0 && (at->fd < 0 || at->torn)) return -1;
-    snprintf(path, sizeof path, "/containers/%s?force=1&v=1", id);
+    snprintf(path, sizeof path, "/%s/%s?force=1&v=1", kind, id);
     int result = request(anew < 0 ? at->fd : anew, "DELETE", path, "", 0, &reply, 10000);
     close_quietly(anew);
     return result == 0 && (reply.status / 100 == 2 || reply.status == 404) ? 0 : -1;

@@ -60,6 +60,7 @@ enum undo_kind {
     UNDO_OWNER,
     UNDO_BINFMT,
     UNDO_CONTAINER,
+    UNDO_VOLUME,
     UNDO_NAMESPACE,
 };
 
@@ -155,7 +156,7 @@ int moved(enum world_kind kind, int fd, int flags);
 
 /* sockets.c and http.c and grpc.c */
 int connected_anew(const struct slot *to);
-int http_delete(const struct slot *at, const char *id);
+int http_delete(const struct slot *at, const char *kind, const char *id);
 int grpc_delete_namespace(const struct slot *at, const char *name);
 
 /* files.c */
@@ -186,7 +187,7 @@ long do_send(const struct step *s), do_receive(const struct step *s), do_socket(
 long do_peer(const struct step *s), do_delete_absent_route(const struct step *s);
 /* http.c and grpc.c */
 long do_engine_start(const struct step *s), do_http(const struct step *s), do_grpc(const struct step *s);
-long do_metadata(const struct step *s);
+long do_metadata(const struct step *s), do_make_volume(const struct step *s);
 /* kernel.c */
 long do_finit_module(const struct step *s), do_bpf_load(const struct step *s), do_perf_event(const struct step *s);
 long do_keyctl_describe(const struct step *s), do_io_uring_setup(const struct step *s);

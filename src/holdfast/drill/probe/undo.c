@@ -162,7 +162,8 @@ static int take_back(const struct attempt *a, const struct undo *entry)
         return gone_is_fine(
             fchownat(entry->fd, entry->name, (uid_t)entry->number[0], (gid_t)entry->number[1], 0));
     case UNDO_BINFMT: return unregister(entry);
-    case UNDO_CONTAINER: return http_delete(&a->slots[entry->slot], entry->name);
+    case UNDO_CONTAINER: return http_delete(&a->slots[entry->slot], "containers", entry->name);
+    case UNDO_VOLUME: return http_delete(&a->slots[entry->slot], "volumes", entry->name);
     case UNDO_NAMESPACE: return grpc_delete_namespace(&a->slots[entry->slot], entry->name);
     }
     return -1;
