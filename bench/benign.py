@@ -12,14 +12,16 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+
+import sleepers
 
 from holdfast.drill.machine import archive, boot, build
 from holdfast.drill.machine.command import need, run
 from holdfast.drill.machine.flavours import FLAVOURS
 from holdfast.drill.machine.payload import payload
-from holdfast.model.errors import Error
+from holdfast.model.errors import Error, NotPermitted, NotReachable
 from holdfast.sensor import bpf_build, bpf_file
 
 ACTS = Path(__file__).parent / "benign.sh"
@@ -55,9 +57,9 @@ attempt() {{
         > out/$1 2>&1
     echo $? >> out/$1
 }}
-attempt before
+attempt attempt-before
 sh benign.sh {IMAGE_IN_MACHINE} benign 20 none 2>&1 | tee out/acts | sed -u 's/^/holdfast: /'
-attempt after
+attempt attempt-after
 sleep 3
 kill -TERM $sensor
 wait $sensor
@@ -75,6 +77,7 @@ class Found:
         failed: Those that failed, with their last words.
         alerts: Rule and container -> alerts about the work; "" for a container that was not known.
         elsewhere: The same about containers that are none of the work's.
+        attempted: Alerts about attempts that were made beside the work, to see that there is a sensor.
     """
 
     rounds: int
@@ -82,17 +85,12 @@ class Found:
     failed: list[str]
     alerts: Counter[tuple[str, str]]
     elsewhere: Counter[tuple[str, str]]
+    attempted: Counter[tuple[str, str]]
 
-
-def missing() -> str:
-    """Return why there can be no image; empty where there can."""
-    if os.geteuid() != 0:
-        return "needs root"
-    try:
-        need({"debootstrap": "debootstrap", "unshare": "util-linux", "setpriv": "util-linux"})
-    except Error as error:
-        return error.what
-    return ""
+    @property
+    def unharmed(self) -> bool:
+        """Whether all of the work was done, and nothing was told of it."""
+        return bool(self.rounds) and not self.failed and not self.alerts
 
 
 @contextmanager
@@ -100,8 +98,13 @@ def image() -> Iterator[Path]:
     """Make a tar of a small Debian with servers on it, from the mirror that this machine installs from.
 
     Raises:
+        NotPermitted: Only root can.
+        NotReachable: debootstrap is missing.
         Error: debootstrap failed; the mirror may be out of reach.
     """
+    if os.geteuid() != 0:
+        raise NotPermitted("debootstrap needs root")
+    need({"debootstrap": "debootstrap", "setpriv": "util-linux", "unshare": "util-linux"})
     with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as folder:
         root, log, made = Path(folder) / "root", Path(folder) / "log", Path(folder) / "image.tar"
         (place, *_) = archive.debian(SUITE, archive.sources())
@@ -124,8 +127,15 @@ def here(holdfast: str, packed: Path, seconds: float = SECONDS) -> Found:
 
     Returns:
         What came of it.
+
+    Raises:
+        NotReachable: There is no engine.
+        Error: The sensor did not start, ended early, or did not tell of an attempt that was made after the work.
     """
-    mark = f"hf-benign-{os.getpid()}"
+    reason = sleepers.missing()
+    if reason:
+        raise NotReachable(reason)
+    mark, attempt = f"hf-benign-{os.getpid()}", f"hf-attempt-{os.getpid()}"
     with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as folder:
         told, said = Path(folder) / "alerts", Path(folder) / "sensor"
         line = [holdfast, "watch", "--format", "json", "--spool", str(Path(folder) / "alerts.db")]
@@ -136,11 +146,17 @@ def here(holdfast: str, packed: Path, seconds: float = SECONDS) -> Found:
                 words = ["sh", str(ACTS), mark, mark, str(round(seconds)), "host"]
                 acts = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout
                 time.sleep(3)
+                line = ["docker", "run", "--rm", "--network", "none", "--name", attempt, "-v", "/etc:/h:ro", mark]
+                subprocess.run([*line, "cat", "/h/shadow"], stdout=subprocess.DEVNULL, check=True)
+                time.sleep(3)
             finally:
                 child.send_signal(signal.SIGINT)
                 _removed(mark)
         with told.open(encoding="utf-8") as alerts:
-            return found(acts, alerts, mark)
+            seen = found(acts, alerts, mark, attempt)
+        if not seen.attempted:
+            raise Error(f"The sensor did not tell of an attempt:\n{said.read_text(encoding='utf-8', errors='replace')}")
+        return seen
 
 
 def denied(flavour: str, packed: Path) -> Found:
@@ -172,37 +188,35 @@ def denied(flavour: str, packed: Path) -> Found:
         words = {
             one.name: one.read_text(encoding="utf-8", errors="replace") for one in got.out.iterdir() if one.is_file()
         }
-    for attempt in ("before", "after"):
+    for attempt in ("attempt-before", "attempt-after"):
         if "permission denied" not in words.get(attempt, "").lower():
             raise Error(f"A mount was not denied in the virtual machine {flavour}:\n{words.get(attempt, '')}")
     if words.get("ended") != "0\n":
         raise Error(f"The sensor in the virtual machine {flavour} failed:\n{words.get('sensor', '')}")
-    # The attempts were denied and told of, as they must be.
-    return replace(found(words["acts"], words["alerts"].splitlines(), "benign"), elsewhere=Counter())
+    return found(words["acts"], words["alerts"].splitlines(), "benign", "attempt-")
 
 
-def found(acts: str, alerts: Iterable[str], mark: str) -> Found:
+def found(acts: str, alerts: Iterable[str], mark: str, attempt: str) -> Found:
     """Count what the work and the sensor told.
 
     Args:
         acts: What the work told.
         alerts: JSON, one line each.
         mark: The names of the work's containers begin with it, and its images' names, but for those that a build makes.
+        attempt: The names of containers that attempt something begin with it.
     """
     lines = acts.splitlines()
-    ours: Counter[tuple[str, str]] = Counter()
-    theirs: Counter[tuple[str, str]] = Counter()
+    ours, theirs, attempted = (Counter[tuple[str, str]]() for _ in range(3))
     for line in alerts:
         told = json.loads(line)
-        container = told["container"]
-        name, made_of = container.get("name") or "", container.get("image") or ""
+        name, made_of = (told["container"].get(one) or "" for one in ("name", "image"))
         # A build's containers have names of the engine's choice, and images without one.
-        own = name.startswith(mark) or made_of.startswith(mark) or not made_of or ":" in made_of[:7]
-        (ours if own else theirs)[told["rule"], name] += 1
+        own = name.startswith(mark) or made_of.startswith((mark, "sha256:")) or not made_of
+        (attempted if name.startswith(attempt) else ours if own else theirs)[told["rule"], name] += 1
     counted = [line for line in lines if line.startswith(("ok ", "failed "))]
     failed = [line.removeprefix("failed ") for line in counted if line.startswith("failed ")]
     rounds = [int(line.split()[1]) for line in lines if line.startswith("rounds ")]
-    return Found(sum(rounds), len(counted), failed, ours, theirs)
+    return Found(sum(rounds), len(counted), failed, ours, theirs, attempted)
 
 
 def told(found: Found) -> str:

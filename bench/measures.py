@@ -24,6 +24,8 @@ import rules
 import sensor
 import sleepers
 
+from holdfast.model.errors import Error
+
 
 @dataclass(frozen=True)
 class Run:
@@ -221,34 +223,39 @@ def measure_sensor(holdfast: str, _: str) -> None:
 
 def measure_benign(holdfast: str, _: str) -> None:
     """Count the alerts about ordinary work in containers, on this machine."""
-    what, wanted = "ordinary work on this machine", "no alert"
-    reason = benign.missing() or sleepers.missing()
-    if reason:
-        row(what, f"not measured: {reason}", wanted, held=False)
-        return
-    with benign.image() as packed:
+
+    def measure(packed: Path) -> None:
         found = benign.here(holdfast, packed)
-    told = f"{benign.SECONDS / 60:.0f} minutes, {benign.told(found)}"
-    row(what, told, wanted, held=found.rounds > 0 and not found.alerts and not found.failed)
+        told = f"{benign.SECONDS / 60:.0f} minutes, {benign.told(found)}"
+        row("ordinary work, observed", told, "no alert", held=found.unharmed)
+
+    _ordinary("ordinary work, observed", "no alert", measure)
 
 
-def measure_denied(_holdfast: str, _checkov: str) -> None:
+def measure_denied() -> None:
     """Count what fails of ordinary work in the virtual machine, where everything that can be denied is denied."""
     what, wanted = "ordinary work while all is denied", "nothing fails, no alert"
-    reason = benign.missing()
-    if reason:
-        row(what, f"not measured: {reason}", wanted, held=False)
-        return
-    with benign.image() as packed:
+
+    def measure(packed: Path) -> None:
         for flavour in denial.FLAVOURS:
             found = benign.denied(flavour, packed)
-            held = found.rounds > 0 and not found.alerts and not found.failed
-            row(f"{what}, {flavour}", benign.told(found), wanted, held=held)
+            row(f"{what}, {flavour}", benign.told(found), wanted, held=found.unharmed)
+
+    _ordinary(what, wanted, measure)
 
 
-def measure_denial(holdfast: str, checkov: str) -> None:
+def _ordinary(what: str, wanted: str, measure: Callable[[Path], None]) -> None:
+    try:
+        with benign.image() as packed:
+            measure(packed)
+    except Error as error:
+        row(what, f"not measured: {error.what.splitlines()[0]}", wanted, held=False)
+        print(error, file=sys.stderr)
+
+
+def measure_denial(holdfast: str, _: str) -> None:
     """Measure, in the virtual machine, how much of what escapes is seen and can be denied, and what that breaks."""
-    measure_denied(holdfast, checkov)
+    measure_denied()
     for flavour in denial.FLAVOURS:
         free, unseen, tried = denial.escaped(holdfast, flavour, "--watch")
         told = f"{len(free)} of {tried} attempts; unseen: {', '.join(sorted(unseen)) or 'none'}"
