@@ -59,6 +59,7 @@ def watching(*, rules: bool) -> Iterator[None]:
     stop = threading.Event()
     with Sensor(coverage.merged(wishes, wanted.interests)) as sensor:
         sensor.want_paths(wanted.heads, wanted.tails)
+        sensor.want_soon(starts=wanted.starts, ends=wanted.ends)
 
         def read() -> None:
             while not stop.is_set():

@@ -52,6 +52,7 @@ def judged(folder: Path) -> Iterator[tuple[list[tuple[str, str]], list[str], Pus
     stop = threading.Event()
     with Sensor(wanted.interests, answers(rules.rules)) as sensor:
         sensor.want_paths(wanted.heads, wanted.tails)
+        sensor.want_soon(starts=wanted.starts, ends=wanted.ends)
         # The sensor never reports itself; these tests act in children.
         judge = Judge({}, Node("host", "0"), rules)
 

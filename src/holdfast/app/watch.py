@@ -110,6 +110,7 @@ def watch(wanted: Wanted, told: Told, say: Say = lambda _: None) -> int:
         answers = watch_rules.answers(ruleset.rules, names=domains) if ruleset else None
         sensor = stack.enter_context(Sensor(wishes, answers))
         sensor.want_paths(told_by_rules.heads, told_by_rules.tails)
+        sensor.want_soon(starts=told_by_rules.starts, ends=told_by_rules.ends)
         denying = Denying(catalogue, policy, here, sensor, say)
         stack.callback(denying.close)
         if wanted.pin:

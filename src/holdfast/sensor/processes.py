@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from heapq import nsmallest
+from operator import attrgetter
 from typing import Any
 
 from holdfast.model.event import Process
@@ -61,6 +62,14 @@ class Life(Process):
     def visits(self) -> bool:
         """It came from the host into a container's namespaces and has run no program since."""
         return self.entered_ns > self.executed_ns
+
+
+_ATTRIBUTES = attrgetter(*(field.name for field in fields(Life)))
+
+
+def _copied(life: Life) -> Life:
+    """Copy it, four times as fast as ``dataclasses.replace``: each start of a program makes two."""
+    return Life(*_ATTRIBUTES(life))
 
 
 Hook = Callable[[Life], None]
@@ -120,11 +129,13 @@ class Processes:
         if parent is None:
             child = Life(pid, start_ns, executed_ns=start_ns, refreshed_ns=start_ns)
         else:
-            child = replace(
-                parent, pid=pid, start_ns=start_ns, virtual_pid=0, parent=self._linked(parent), refreshed_ns=start_ns,
-                ended_ns=0, entered_ns=start_ns + 1 if parent.visits else 0, counted=False, status=None, earlier=(),
-                executed_ns=start_ns,
-            )  # fmt: skip
+            child = _copied(parent)
+            child.pid, child.start_ns, child.virtual_pid = pid, start_ns, 0
+            child.parent = self._linked(parent)
+            child.entered_ns = start_ns + 1 if parent.visits else 0
+            child.executed_ns = child.refreshed_ns = start_ns
+            child.ended_ns, child.status = 0, None
+            child.counted, child.earlier = False, ()
         self.alive[pid] = child
         _write(child, values)
         self._placed(child)
@@ -143,7 +154,8 @@ class Processes:
         life = self.seen(pid, start_ns, at_ns)
         if at_ns < life.executed_ns:
             return life
-        former = replace(life, earlier=())
+        former = _copied(life)
+        former.earlier = ()
         life.earlier = (*life.earlier, former)[-EARLIER:]
         _write(life, values)
         life.executed_ns = at_ns

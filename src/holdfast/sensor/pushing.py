@@ -22,6 +22,7 @@ HEAD, TAIL = 200, 48
 _CALLS = {"umount": "umount2"}
 """Names of events where they are not those of the calls."""
 _EXECS = frozenset(("execve", "execveat"))
+_END = "procexit"
 _MOST = 4000
 _HOST_READ, _HOST_WRITE, _CONTAINED_READ, _CONTAINED_WRITE = 1, 2, 4, 8
 _KEY = struct.Struct("<I")
@@ -34,11 +35,15 @@ class Pushed:
     Attributes:
         interests: By system call.
         heads, tails: For each path pattern, the bits of the accesses that it is wanted for.
+        starts: A rule is about programs that the host's own processes start.
+        ends: A rule is about processes that end.
     """
 
     interests: dict[str, Interest] = field(default_factory=dict)
     heads: dict[bytes, int] = field(default_factory=dict)
     tails: dict[bytes, int] = field(default_factory=dict)
+    starts: bool = False
+    ends: bool = False
 
     def want(self, name: str, interest: Interest) -> None:
         """Want more of a call."""
@@ -57,6 +62,7 @@ def pushed(rules: Iterable[Rule]) -> Pushed:
     for rule in rules:
         if not rule.definition.enabled:
             continue
+        found.ends |= _END in rule.events
         for event in SHAPES:
             name = _CALLS.get(event, event)
             if event not in rule.events or name in NARROW:
@@ -77,6 +83,7 @@ def _push(found: Pushed, name: str, demanded: KernelFilter) -> None:
     failure = Want.CLIMBING if success == Want.CLIMBING else Want.REFUSED | Want.ABSENT
     if name in _EXECS:
         success = Want.NONE  # a program that was started is told anyway
+        found.starts |= demanded.result is not Result.FAILURE and demanded.scope is not Scope.CONTAINER
     want = Want.NONE
     if demanded.result is not Result.FAILURE:
         want |= success

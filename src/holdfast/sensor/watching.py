@@ -32,7 +32,8 @@ _TRACED = ("call_returned", "forked", "executed", "ended", "group_made", "group_
 _RING_HANDED = {"io_uring_submit_req": "ring_handed", "io_uring_submit_sqe": "ring_handed_before"}
 """What a request is handed over by, from Linux 6.3 on and before, and the program that looks at it."""
 _TYPES = Path("/sys/kernel/btf/vmlinux")
-_HOST = struct.Struct("<8IQII")  # struct host_ids
+_HOST = struct.Struct("<8IQIIII")  # struct host_ids
+_EAGER, _EAGER_EXEC, _EAGER_LIFE = 11, 1, 2
 _COUNTERS = struct.Struct("<8Q")  # struct counters
 _WAIT_MS = 200
 _MANY, _ALL = 4096, 1 << 30
@@ -139,6 +140,18 @@ class Sensor:
             table = self._loaded.table(name)
             for key, value in pushing.trie(dict(patterns), size):
                 table.put(key, value)
+
+    def want_soon(self, *, starts: bool, ends: bool) -> None:
+        """Ask to be told at once of programs that the host's own processes start, and of processes that end.
+
+        Without it they are told with the next look at the latest, or before whatever they do that is wanted.
+        """
+        table = self._loaded.table(".bss")
+        held = bytearray(table.take(b"\0\0\0\0") or b"")
+        ids = list(_HOST.unpack_from(held))
+        ids[_EAGER] = (_EAGER_EXEC if starts else 0) | (_EAGER_LIFE if ends else 0)
+        _HOST.pack_into(held, 0, *ids)
+        table.put(b"\0\0\0\0", bytes(held))
 
     def events(self, wait_ms: int = _WAIT_MS) -> Iterator[Event]:
         """Wait for records, at most so long, and iterate over the events that they make."""

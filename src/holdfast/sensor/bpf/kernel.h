@@ -159,6 +159,7 @@ static long (*read_user_text)(void *to, u32 size, const void *from) = (void *)11
 static long (*read_kernel_text)(void *to, u32 size, const void *from) = (void *)115;
 static u64 (*boot_ns)(void) = (void *)125;
 static long (*ring_output)(void *ring, void *data, u64 size, u64 flags) = (void *)130;
+static u64 (*ring_query)(void *ring, u64 what) = (void *)134;
 static void *(*task_storage)(void *map, struct task_struct *task, void *value, u64 flags) = (void *)156;
 static struct task_struct *(*current_task)(void) = (void *)158;
 static long (*same_text)(const char *one, u32 size, const char *other) = (void *)182;

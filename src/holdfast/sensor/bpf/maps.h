@@ -152,7 +152,10 @@ struct host_ids {
     u64 root_inode;
     u32 sensor;                  /* its own process id; it is never reported */
     u32 ready;
+    u32 eager;                   /* enum eager: what of the host's own processes a rule is about */
+    u32 unused;
 };
+enum eager { EAGER_EXEC = 1, EAGER_LIFE = 2 };
 volatile struct host_ids host_is;
 
 /* One resolution of a path: what goes in, and what comes out. */
@@ -208,8 +211,25 @@ inline_ u64 bounded(u64 at)
     return at > TEXT ? TEXT : at;
 }
 
-/* Number the record and send it: a struct of `size` bytes and the text behind it, which must follow it in memory. */
-inline_ void emit(struct head *head, u32 ring, u16 kind, void *record, u64 size)
+#define AVAILABLE 0              /* of a ring: bytes that nobody has read */
+#define NO_WAKEUP 1
+#define FORCE_WAKEUP 2
+#define HEAP 65536               /* bytes that may wait for the reader's next look */
+
+/* Whether a record of the life of processes is worth an interruption of its reader. To wake it costs whoever starts a
+ * program more than all else that is done here, and most of what the host starts matters only once it does something:
+ * then its record is read first. The reader looks every so often (watching.py), and is woken when much waits. */
+inline_ u64 wakes(u16 kind, u32 urgent)
+{
+    u32 eager = host_is.eager;
+    if (urgent || (eager & EAGER_LIFE) || (kind == KIND_EXEC && (eager & EAGER_EXEC)))
+        return FORCE_WAKEUP;
+    return ring_query(&ring_life, AVAILABLE) >= HEAP ? FORCE_WAKEUP : NO_WAKEUP;
+}
+
+/* Number the record and send it: a struct of `size` bytes and the text behind it, which must follow it in memory.
+ * `urgent` is asked for in the ring of process life only; in the others each record wakes the reader. */
+inline_ void emit(struct head *head, u32 ring, u16 kind, void *record, u64 size, u32 urgent)
 {
     u32 zero = 0;
     struct counters *counted = map_lookup(&counting, &zero);
@@ -230,7 +250,7 @@ inline_ void emit(struct head *head, u32 ring, u16 kind, void *record, u64 size)
             counted->lost[RING_CRITICAL]++;
     } else if (ring == RING_LIFE) {
         head->number = counted->numbers[RING_LIFE]++;
-        failed = ring_output(&ring_life, record, size, 0);
+        failed = ring_output(&ring_life, record, size, wakes(kind, urgent));
         if (failed)
             counted->lost[RING_LIFE]++;
     } else {

@@ -23,6 +23,7 @@
 #define ENOTDIR 20
 #define S_IFDIR 0040000
 #define S_IFREG 0100000
+#define MAGIC_OVERLAY 0x794c7630
 #define O_CREAT 0100
 #define O_TRUNC 01000
 
@@ -161,7 +162,7 @@ apart int send_call(u32 ring, u64 text)
             marked->untold = 0;
         }
     }
-    emit(&call->head, ring, KIND_CALL, &s->record, sizeof(s->record) + bounded(text));
+    emit(&call->head, ring, KIND_CALL, &s->record, sizeof(s->record) + bounded(text), 1);
     return 0;
 }
 
@@ -477,7 +478,7 @@ int forked(u64 *context)
     fork->by_thread = parent->pid;
     fork->clone_flags = 0;
     fork->head.text = 0;
-    emit(&fork->head, RING_LIFE, KIND_FORK, fork, sizeof(*fork));
+    emit(&fork->head, RING_LIFE, KIND_FORK, fork, sizeof(*fork), 0);
     return 0;
 }
 
@@ -574,7 +575,10 @@ int executed(u64 *context)
         }
     }
     exec->head.text = at;
-    emit(&exec->head, RING_LIFE, KIND_EXEC, &s->record, sizeof(s->record) + bounded(at));
+    /* What an engine sets up, what a container runs, and what the kernel or somebody on the host starts of it. */
+    u32 urgent = marked || exec->subject.flags & (SUBJECT_SEPARATE | SUBJECT_RUNTIME) ||
+                 (task->real_parent->flags & PF_KTHREAD) || object->magic == MAGIC_OVERLAY;
+    emit(&exec->head, RING_LIFE, KIND_EXEC, &s->record, sizeof(s->record) + bounded(at), urgent);
     return 0;
 }
 
@@ -596,7 +600,7 @@ int ended(u64 *context)
     ended->code = task->exit_code;
     ended->unused = 0;
     ended->head.text = 0;
-    emit(&ended->head, RING_LIFE, KIND_EXIT, ended, sizeof(*ended));
+    emit(&ended->head, RING_LIFE, KIND_EXIT, ended, sizeof(*ended), 0);
     return 0;
 }
 
@@ -613,7 +617,7 @@ inline_ int grouped(struct cgroup *group, const char *path, u32 gone)
     long got = read_kernel_text(s->text, 1024, path);
     if (got > 1)
         record->head.text = (got - 1) & 1023;
-    emit(&record->head, RING_LIFE, KIND_GROUPED, &s->record, sizeof(s->record) + bounded(record->head.text & 1023));
+    emit(&record->head, RING_LIFE, KIND_GROUPED, &s->record, sizeof(s->record) + bounded(record->head.text & 1023), 1);
     return 0;
 }
 
