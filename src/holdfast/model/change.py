@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,12 +27,20 @@ class Without:
 
 
 @dataclass(frozen=True, slots=True)
+class Instead:
+    """Edit of a list: one member takes the place of another. Where the old one is not inside nothing changes."""
+
+    old: object
+    new: object
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """Set a fact to a value, or edit the collection it holds.
 
     Attributes:
         fact: What changes.
-        value: The new value, or a ``With`` / ``Without`` edit of the present one.
+        value: The new value, or a ``With`` / ``Without`` / ``Instead`` edit of the present one.
         why: What the change does, as a person reads it in a report.
     """
 
@@ -52,7 +60,16 @@ def without(*members: object) -> Without:
 
 
 def edited(present: object, value: object) -> object:
-    """Return what a fact holds after the change's value was applied to what it held before."""
+    """Return what a fact holds after the change's value was applied to what it held before.
+
+    A list keeps its order; what is added and not inside yet comes last. The same edit twice changes nothing more.
+    """
+    if isinstance(present, tuple) and isinstance(value, With | Without | Instead):
+        return _list_edited(present, value)
+    if isinstance(present, frozenset) and isinstance(value, With | Without):
+        return present.union(value.members) if isinstance(value, With) else present.difference(value.members)
+    if isinstance(value, Instead):
+        return present
     if isinstance(value, With):
         return present.having(value.members) if isinstance(present, Editable) else Members.of(*value.members)
     if isinstance(value, Without):
@@ -65,7 +82,8 @@ def applied(facts: Facts, changes: Iterable[Change], where: Where) -> Facts:
 
     Args:
         facts: The facts before.
-        changes: Applied in order. ``Without`` on an unknown collection leaves it unknown but for the named members.
+        changes: Applied in order. ``Without`` on an unknown collection leaves it unknown but for the named members;
+            an unknown list (a fact of kind ``tuple`` or ``frozenset``) stays unknown as a whole under any edit.
         where: The place that answers for the new values.
     """
     table = dict(facts.table)
@@ -73,7 +91,11 @@ def applied(facts: Facts, changes: Iterable[Change], where: Where) -> Facts:
         present = table.get(change.fact)
         if isinstance(present, Seen):
             new = edited(present.value, change.value)
-            table[change.fact] = Seen(new, where, change.why, present.parts)
+            table[change.fact] = Seen(new, where, change.why, _moved(present.parts, change.value))
+        elif isinstance(change.value, Instead) or (
+            change.fact.kind in {tuple, frozenset} and isinstance(change.value, With | Without)
+        ):
+            continue
         elif isinstance(change.value, With):
             table[change.fact] = Seen(_partly(change, change.value.members, yes=True), where, change.why)
         elif isinstance(change.value, Without):
@@ -81,6 +103,23 @@ def applied(facts: Facts, changes: Iterable[Change], where: Where) -> Facts:
         else:
             table[change.fact] = Seen(change.value, where, change.why)
     return Facts(table)
+
+
+def _list_edited(present: tuple[object, ...], value: With | Without | Instead) -> tuple[object, ...]:
+    if isinstance(value, With):
+        return (*present, *(member for member in dict.fromkeys(value.members) if member not in present))
+    if isinstance(value, Without):
+        return tuple(member for member in present if member not in value.members)
+    if value.new in present:
+        return tuple(member for member in present if member != value.old or value.old == value.new)
+    return tuple(value.new if member == value.old else member for member in present)
+
+
+def _moved(parts: Mapping[object, Where], value: object) -> Mapping[object, Where]:
+    """Let a member that took another's place keep the place it was read at."""
+    if isinstance(value, Instead) and value.old in parts:
+        return {**parts, value.new: parts[value.old]}
+    return parts
 
 
 def _partly(change: Change, members: tuple[object, ...], *, yes: bool) -> object:
