@@ -78,7 +78,7 @@ class GuardedEngine:
         if missing := _missing():
             raise NotReachable("A guarded engine cannot be started", missing, "install docker.io and util-linux")
         self._folder = journal.folder / "guarded"
-        self.socket = self._folder / "engine.sock"
+        self.socket = self._folder / "docker.sock"
         (self._folder / "plugins").mkdir(parents=True, mode=0o711)
         (self._folder / "daemon.json").write_text("{}", encoding="ascii")
         self._process: subprocess.Popen[bytes] | None = None
@@ -124,7 +124,7 @@ class GuardedEngine:
         words = [
             "setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--net", "/bin/sh", "-c", _SCRIPT, "holdfast",
             str(self._folder), shutil.which("dockerd", path=_PLACES) or "dockerd",
-            "--config-file", f"{_PLACE}/daemon.json", "--host", f"unix://{_PLACE}/engine.sock",
+            "--config-file", f"{_PLACE}/daemon.json", "--host", f"unix://{_PLACE}/docker.sock",
             "--data-root", f"{_PLACE}/root", "--exec-root", f"{_PLACE}/exec", "--pidfile", f"{_PLACE}/pid",
             "--containerd", CONTAINERD,
             "--containerd-namespace", space, "--containerd-plugins-namespace", f"{space}-plugins",
