@@ -150,6 +150,7 @@ def leavings(ids: Sequence[str], keys: Sequence[int]) -> list[str]:
     every += [f"image {line}" for line in listed("docker", "images", "--format", "{{.Repository}}:{{.Tag}}")]
     every += [f"namespace {line}" for line in listed("ctr", "--address", CONTAINERD, "namespaces", "list", "--quiet")]
     every += [f"mount {path}" for path in kernel_calls.mount_points()]
+    every += [f"process {line}" for line in listed("ps", "-eo", "args")]
     for kind, names in kernel_state.look().sets.items():
         every += [f"{kind}: {name}" for name in names]
     for place in (Path("/etc"), Path("/srv"), Path("/tmp")):
@@ -226,4 +227,14 @@ def test_killed_anywhere_it_is_undone_with_a_neighbour(reap: Callable[[int], lis
     names = boundaries(tmp_path / "told", words, ("docker-socket-read-proxy",))
     # Two targets, each in two replicas: what worked in one is repeated in another.
     assert (names.count("neighbour"), names.count("idle")) == (4, 1)
+    kill_everywhere(reap, tmp_path, names, words)
+
+
+def test_killed_anywhere_it_is_undone_with_an_engine_of_its_own(
+    reap: Callable[[int], list[Left]], tmp_path: Path
+) -> None:
+    words = ["lab:engine-socket-guarded", "--", "authz-plugin-bypass"]
+    names = boundaries(tmp_path / "told", words, ("authz-plugin-bypass",))
+    # One engine serves both replicas.
+    assert names.count("guarded engine") == 1
     kill_everywhere(reap, tmp_path, names, words)
