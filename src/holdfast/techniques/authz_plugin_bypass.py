@@ -12,7 +12,8 @@ What closes it: Engine 29.3.1 or later; not mounting the socket; a user namespac
 refuses whatever arrives without a body holds against both.
 
 How it looks: connects to ``docker.sock`` from a container; requests in the engine's log that the plug-in's log shows
-without a body. Distributions carry fixes under older version numbers: compare their package.
+without a body. Distributions carry fixes under older version numbers: compare their package. Debian's
+20.10.24+dfsg1-1+deb12u1 has the first hole closed and the second open: a drill has seen both.
 """
 
 from holdfast.model.change import Change, with_, without
@@ -84,6 +85,7 @@ TECHNIQUE = Technique(
     examples=(
         Example("socket guarded by a plug-in only, Engine 27.1.0", _OPEN, YES),
         Example("Engine 28.0.0 has the first fix but not the second", {**_OPEN, engine.VERSION: (28, 0, 0)}, YES),
+        Example("Debian 12: a package with the first fix alone", {**_OPEN, engine.VERSION: (20, 10, 24)}, YES),
         Example("Engine 29.3.1", {**_OPEN, engine.VERSION: (29, 3, 1)}, NO),
         Example("no plug-in to get past", {**_OPEN, engine.AUTHZ_PLUGINS: False}, NO),
         Example("socket not mounted", {**_OPEN, container.HOST_PATHS: Paths(("/srv/app",))}, NO),
