@@ -86,7 +86,6 @@ class Sensor:
         self._dull = self._loaded.table("dull")
         self._cookie = 0
         self._dulled: set[bytes] = set()
-        self._lost = [0, 0, 0]
         self._next: dict[tuple[int, int], int] = {}
         self.gaps = [0, 0, 0]
         self.told = [0, 0, 0]
