@@ -34,7 +34,7 @@ from holdfast.model.errors import NotReachable
 from holdfast.model.facts import Facts, Seen
 from holdfast.model.place import Where
 from holdfast.model.proof import prove
-from holdfast.model.truth import NO, YES
+from holdfast.model.truth import NO, YES, Truth
 from holdfast.model.words import engine
 from test_drill_probe_calls import calling, page
 
@@ -323,10 +323,11 @@ def test_it_works_where_the_plug_in_is_not_shown_all_and_nowhere_else(monkeypatc
 
 
 @pytest.mark.vm
-def test_the_same_in_the_machine() -> None:
-    plan = drill.Plan(("lab:engine-socket-guarded", "lab:engine-socket"), only=PAIR, explain=False)
-    report = drill_place.made(plan, Settings(quiet=True), "apparmor")
-    assert report.place == "virtual machine, apparmor"
+@pytest.mark.parametrize(("flavour", "expected"), [("apparmor", YES), ("userns-remap", NO)])
+def test_the_same_in_the_machine(flavour: str, expected: Truth) -> None:
+    plan = drill.Plan(("lab:engine-socket-guarded",), only=PAIR, explain=False)
+    report = drill_place.made(plan, Settings(quiet=True), flavour)
+    assert report.place == f"virtual machine, {flavour}"
     past, asked_outright = attempts(report)["engine-socket-guarded"]
-    assert (past.outcome, past.predicted) == (Outcome.ESCAPED, YES)
+    assert (past.outcome is Outcome.ESCAPED, past.predicted) == (expected is YES, expected)
     assert (asked_outright.outcome, asked_outright.predicted) == (Outcome.BLOCKED, NO)
