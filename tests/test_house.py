@@ -19,7 +19,7 @@ LONGEST = 500
 EXCEPTIONS: dict[str, str] = {}
 """Modules that may be longer, with the reason. An exception that is no longer needed fails."""
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "misc", "manager", "service", "core"}
-PURE = ("model", "techniques", "platforms", "reports", "reason")
+PURE = ("model", "techniques", "platforms", "reports", "reason", "policies")
 
 
 def name(path: Path) -> str:
