@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -39,6 +40,8 @@ IMAGE_IN_MACHINE = "holdfast-drill"
 LIMIT_S = 1500
 SENSOR_S = 90
 """Longest that a sensor takes to start or to end, in the virtual machine too."""
+_DRILLED = re.compile(r"holdfast-[0-9a-f]{12}-\d+")
+"""Name of a container that a drill makes, which may go on beside the work."""
 
 POLICY = """\
 version: 1
@@ -210,6 +213,8 @@ def found(acts: str, alerts: Iterable[str], mark: str, attempt: str) -> Found:
     for line in alerts:
         told = json.loads(line)
         name, made_of = (told["container"].get(one) or "" for one in ("name", "image"))
+        if not name and (drilled := _DRILLED.search(line)):
+            name = made_of = drilled[0]  # no engine knows it, but its runtime was called with its name
         # A build's containers have names of the engine's choice, and images without one.
         own = name.startswith(mark) or made_of.startswith((mark, "sha256:")) or not made_of
         (attempted if name.startswith(attempt) else ours if own else theirs)[told["rule"], name] += 1
