@@ -10,14 +10,18 @@ Source:
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Sequence
 
+from holdfast.model.change import Change
 from holdfast.model.errors import NotUnderstood
 from holdfast.model.tree import Document
 from holdfast.model.tree import Mapping as MappingNode
 from holdfast.model.workload import Described, Reading, Surroundings, Workload
+from holdfast.model.written import Written
 from holdfast.platforms._compose_project import Project
 from holdfast.platforms._compose_service import request_of, strings
 from holdfast.platforms._compose_tree import Branch, Leaf
+from holdfast.platforms._compose_write import write_service
 from holdfast.platforms._docker_run_files import Files
 from holdfast.platforms._docker_run_request import Request
 from holdfast.platforms._own_labels import own
@@ -105,6 +109,22 @@ def read(document: Document, surroundings: Surroundings) -> Reading:
         )
         workloads.append(Described(workload, request.facts(others)))
     return Reading(tuple(workloads), tuple(problems))
+
+
+def write(text: str, document: Document, described: Described, changes: Sequence[Change]) -> Written:
+    """Write changes to a service into the text of its file.
+
+    Args:
+        text: The file, decoded without changing its line ends; a byte order mark may stand at its start.
+        document: The file as it was read.
+        described: The service as ``read`` returned it from that text.
+        changes: Over ``declared.*`` facts.
+
+    Returns:
+        The text, the same but for the lines that had to change, and the changes that are not in it: those that another
+        file must take, that no Compose file can express, or that would change another service too.
+    """
+    return write_service(text, document.name, described, changes)
 
 
 def _active(profiles: list[str], active: tuple[str, ...] | None) -> bool:

@@ -6,17 +6,21 @@ problem, and the facts that depend on it are absent; the rest of the manifest is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
+from holdfast.model.change import Change
 from holdfast.model.facts import Facts
-from holdfast.model.tree import Document, Mapping, Scalar, Sequence
+from holdfast.model.tree import Document, Mapping, Scalar
+from holdfast.model.tree import Sequence as SequenceNode
 from holdfast.model.words import declared
 from holdfast.model.workload import Described, Reading, Surroundings
+from holdfast.model.written import Written
 from holdfast.platforms import _kubernetes_claims as claims
 from holdfast.platforms._kubernetes_others import Others
 from holdfast.platforms._kubernetes_others import waits as _waits
 from holdfast.platforms._kubernetes_pod import Owner, labels_of, read_pod
 from holdfast.platforms._kubernetes_spot import Log, Spot
+from holdfast.platforms._kubernetes_write import write_container
 
 NAME = "kubernetes"
 
@@ -81,6 +85,21 @@ def read(document: Document, surroundings: Surroundings) -> Reading:  # noqa: AR
     if len(shared):
         workloads = tuple(map(others((shared,)), workloads))
     return Reading(workloads, tuple(reader.log.problems), shared)
+
+
+def write(text: str, document: Document, described: Described, changes: Sequence[Change]) -> Written:
+    """Write changes to a container into the text of its manifest.
+
+    Args:
+        text: The file, decoded without changing its line ends; a byte order mark may stand at its start.
+        document: The file as it was read.
+        described: The container as ``read`` returned it from that text.
+        changes: Over ``declared.*`` facts. Those that belong to the Pod change all of its containers.
+
+    Returns:
+        The text, the same but for the lines that had to change, and the changes that are not in it.
+    """
+    return write_container(text, document.name, described, changes)
 
 
 def waits(described: Described) -> bool:
@@ -209,7 +228,7 @@ class _Reader:
                 elif depth < _DEPTH and len(node.entries) <= looks:
                     below = [here.get(key) for key in node.entries if key not in {"metadata", "status"}]
                     waiting.extend((child, depth + 1) for child in reversed(_nested(below)))
-            elif isinstance(node, Sequence) and depth < _DEPTH and len(node.elements) <= looks:
+            elif isinstance(node, SequenceNode) and depth < _DEPTH and len(node.elements) <= looks:
                 waiting.extend((child, depth + 1) for child in reversed(_nested(here.elements() or ())))
 
 
@@ -219,6 +238,6 @@ def _nested(spots: Iterable[Spot | None]) -> list[Spot]:
 
 def _holds_containers(node: Mapping) -> bool:
     listed = node.entries.get("containers")
-    return isinstance(listed, Sequence) and any(
+    return isinstance(listed, SequenceNode) and any(
         isinstance(one, Mapping) and ("image" in one.entries or "name" in one.entries) for one in listed.elements
     )
