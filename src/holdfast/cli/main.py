@@ -17,6 +17,7 @@ COMMANDS = {
     "scan": "say which containers can be escaped, how, and on what evidence",
     "watch": "see escape attempts in the kernel while they happen",
     "alerts": "look into the alerts that were kept",
+    "harden": "find the smallest changes that end every escape path, and write them",
     "drill": "attempt the escapes harmlessly in a replica, and compare with the prediction",
     "agreement": "hold predictions against reality over many drawn containers",
     "explain": "print a technique's page",

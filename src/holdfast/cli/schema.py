@@ -8,8 +8,8 @@ from holdfast.cli.output import write
 
 DESCRIPTION = """\
 Print the JSON schema (draft 2020-12) that describes what this version writes: "report" for scan --format json, "drill"
-for drill --format json, "facts" for facts --format json, "alert" for watch --format json. "watch-policy" describes
-the policy that watch --policy reads.
+for drill --format json, "harden" for harden --format json, "facts" for facts --format json, "alert" for watch --format
+json. "watch-policy" describes the policy that watch --policy reads.
 """
 EPILOG = """\
 examples:
@@ -18,7 +18,7 @@ examples:
   holdfast schema watch-policy > watch-policy-1.json
 """
 
-NAMES = ("report", "drill", "facts", "alert", "watch-policy")
+NAMES = ("report", "drill", "harden", "facts", "alert", "watch-policy")
 
 
 def declare(parser: argparse.ArgumentParser) -> None:

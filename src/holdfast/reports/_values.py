@@ -8,7 +8,7 @@ from enum import Enum
 from math import isfinite
 from typing import Any
 
-from holdfast.model.change import Change, With, Without
+from holdfast.model.change import Change, Instead, With, Without
 from holdfast.model.truth import UNKNOWN, YES, Truth
 from holdfast.model.values import Collection, Members, OtherThan, Paths
 from holdfast.reports._plain import LONGEST, one_line
@@ -150,6 +150,9 @@ def changed(change: Change, words: Words) -> str:
         key = "change.with" if isinstance(change.value, With) else "change.without"
         names = ", ".join(human(member, words) for member in change.value.members)
         return one_line(words(key, fact=change.fact.name, names=names))
+    if isinstance(change.value, Instead):
+        old, new = human(change.value.old, words), human(change.value.new, words)
+        return one_line(words("change.instead", fact=change.fact.name, old=old, new=new))
     return one_line(words("change.set", fact=change.fact.name, value=human(change.value, words)))
 
 

@@ -13,6 +13,7 @@ from holdfast.model.facts import Fact
 from holdfast.model.report import Verdict
 from holdfast.model.truth import Truth
 from holdfast.reports._words_drill import DRILL
+from holdfast.reports._words_harden import HARDEN
 from holdfast.reports._words_told import TOLD
 
 ENGLISH: Mapping[str, str] = {
@@ -73,6 +74,7 @@ ENGLISH: Mapping[str, str] = {
     "change.set": "{fact} becomes {value}",
     "change.with": "{fact} also has {names}",
     "change.without": "{fact} without {names}",
+    "change.instead": "{fact}: {old} becomes {new}",
     "told.holds": ", which holds {names}",
     # --- one workload
     "path.arrow": "->",
@@ -216,6 +218,7 @@ ENGLISH: Mapping[str, str] = {
     "html.verdict.unknown": "a way out with conditions that nobody could see",
     "html.verdict.contained": "no way out",
     **DRILL,
+    **HARDEN,
     **TOLD,
 }
 

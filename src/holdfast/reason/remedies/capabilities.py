@@ -9,9 +9,11 @@ from holdfast.model.facts import Facts
 from holdfast.model.remedy import Remedy
 from holdfast.model.truth import NO
 from holdfast.model.words import container, declared
-from holdfast.reason.effective.capabilities import spelled
+from holdfast.reason.effective.capabilities import DEFAULTS, spelled
 from holdfast.reason.remedies import costs
 from holdfast.reason.remedies.wishes import Wishes
+
+_ENGINES_OWN = frozenset[str]().union(*DEFAULTS.values())
 
 
 def capability_remedies(facts: Facts, effective: Facts, asked: frozenset[str], wishes: Wishes) -> Iterator[Remedy]:
@@ -37,8 +39,8 @@ def capability_remedies(facts: Facts, effective: Facts, asked: frozenset[str], w
     drops_all = "ALL" in map(spelled, dropped)
     for name, words in by_name.items():
         changes = [Change(declared.CAPABILITIES_ADDED, without(*words), f"{name} is not added")]
-        if name in asked and not drops_all and name != "ALL":
-            # it may be one of the engine's own, which an addition only repeats
+        if name in _ENGINES_OWN and not drops_all:
+            # the addition only repeats what the engine gives by itself
             changes.append(Change(declared.CAPABILITIES_DROPPED, with_(_short(name)), f"{name} is dropped"))
         yield _remedy(name, (*changes, *(_keeping(kept) if name == "ALL" else ())))
     held = effective.value(container.BOUNDING_CAPABILITIES)
