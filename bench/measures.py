@@ -21,6 +21,7 @@ import benign
 import denial
 import manifests
 import rules
+import seccomp
 import sensor
 import sleepers
 
@@ -266,6 +267,21 @@ def measure_denial(holdfast: str, _: str) -> None:
         row(f"escapes that the sensor denies, {flavour}", told, "95 %", held=share >= 0.95)
 
 
+def measure_seccomp(_: str, __: str) -> None:
+    """Count how often programs start with the profile that is made for them, and look again what runtimes call."""
+    with seccomp.run() as journal:
+        for runtime, quiet in ((runtime, quiet) for runtime in seccomp.RUNTIMES for quiet in (True, False)):
+            version = seccomp.version(runtime)
+            where = f"{runtime} {version}, {'with' if quiet else 'without'} no_new_privileges"
+            own = seccomp.own_calls(journal, runtime, no_new_privileges=quiet)
+            missing = own.seen - seccomp.expected(runtime, version, no_new_privileges=quiet)
+            told = f"{len(own.seen)} in {own.trials} starts; not expected: {', '.join(sorted(missing)) or 'none'}"
+            row(f"own calls of {where}", told, "none that is not expected", held=not missing)
+            for what, program in seccomp.programs().items():
+                found = seccomp.started(journal, program, runtime, quiet)
+                row(f"starts of {what}, {where}", found.told, f"{seccomp.TIMES}, fewer than 120", held=found.well)
+
+
 MEASURES: dict[str, Callable[[str, str], None]] = {
     "benign": measure_benign,
     "manifests": measure_manifests,
@@ -274,6 +290,7 @@ MEASURES: dict[str, Callable[[str, str], None]] = {
     "denial": measure_denial,
     "drill": measure_drill,
     "rules": measure_rules,
+    "seccomp": measure_seccomp,
     "sensor": measure_sensor,
     "start": measure_start,
 }
