@@ -328,6 +328,23 @@ def test_device_nodes(node, kinds):
     assert value(container.DEVICES, {observed.DEVICE_NODES: (node,)}) == Members.of(*kinds)
 
 
+@pytest.mark.parametrize(
+    ("source", "kinds", "maybe"),
+    [
+        ("/", ("block", "mem", "port", "kmsg", "tty"), True),
+        ("/dev", ("block", "mem", "port", "kmsg", "tty"), True),
+        ("/dev/sda", ("block",), False),
+        ("/dev/null", (), False),
+        ("/srv", (), False),
+    ],
+)
+def test_nodes_that_are_mounted_elsewhere_than_in_dev_count(source, kinds, maybe):
+    seen = (*DOCKER, mount("0:5", source, "/mnt/it", "devtmpfs", host_path=source))
+    found = value(container.DEVICES, {observed.DEVICE_NODES: (), observed.MOUNTS: seen})
+    assert found.yes == frozenset(kinds)
+    assert found.has("vfio") is (UNKNOWN if maybe else NO)
+
+
 def test_device_rules_of_version_2_are_unknown():
     assert value(container.DEVICE_ACCESS, without=(observed.DEVICE_RULES,)) is UNKNOWN_YET
     every = value(container.DEVICE_ACCESS, {observed.DEVICE_RULES: ("a *:* rwm",)})

@@ -11,8 +11,8 @@ from functools import lru_cache
 
 from holdfast.model.facts import Facts, Seen
 from holdfast.model.place import Where
-from holdfast.model.truth import UNKNOWN, YES
-from holdfast.model.values import Members, normal_path
+from holdfast.model.truth import NO, UNKNOWN, YES
+from holdfast.model.values import Members, Paths, normal_path
 from holdfast.model.words import container, declared
 from holdfast.model.words.declared import Device, Mount
 from holdfast.reason.effective.ground import Ground
@@ -26,9 +26,10 @@ KINDS = frozenset[object](
 )  # fmt: skip
 ALL_KINDS = Members(KINDS)
 _CHARACTER = KINDS - {"block"}
-_EVERYWHERE = frozenset[object]({"block", "mem", "port", "kmsg", "tty"})
-_WHOLE_DEV = Members(_EVERYWHERE, KINDS - _EVERYWHERE)
-"""Kinds in the /dev of every host, and kinds that some hosts have."""
+EVERYWHERE = frozenset[object]({"block", "mem", "port", "kmsg", "tty"})
+"""Kinds in the /dev of every host."""
+_WHOLE_DEV = Members(EVERYWHERE, KINDS - EVERYWHERE)
+"""Those, and kinds that some hosts have."""
 _NOTHING = Members()
 _DISK_GROUP = 6
 _TUN = frozenset[object]({"tun"})
@@ -133,7 +134,7 @@ def answer_devices(out: Table, facts: Facts, at: Ground) -> None:
     if at.is_privileged and at.privileged is not None:
         out[container.DEVICES] = Seen(_WHOLE_DEV, at.privileged.where, "privileged: every device of the host")
         out[container.DEVICE_ACCESS] = Seen(ALL_KINDS, at.privileged.where, "privileged: every device of the host")
-        out[container.DEVICES_PERMITTED] = _permitted(out, at.privileged.where)
+        out[container.DEVICES_PERMITTED] = permitted_by_group(out, at.privileged.where)
         return
     given = elements(facts, declared.DEVICES, Device)
     mounts = elements(facts, declared.MOUNTS, Mount)
@@ -156,17 +157,33 @@ def answer_devices(out: Table, facts: Facts, at: Ground) -> None:
     _ruled(facts, opened, maybe_opened)
     where = at.where if given is None else given.where
     out[container.DEVICES] = _seen(nodes, maybe, where)
-    out[container.DEVICES_PERMITTED] = _permitted(out, where)
+    out[container.DEVICES_PERMITTED] = permitted_by_group(out, where)
     out[container.DEVICE_ACCESS] = _seen(opened, maybe_opened, where)
 
 
-def _permitted(out: Table, where: Where) -> Seen[Members]:
+def permitted_by_group(out: Table, where: Where) -> Seen[Members]:
     """Answer which nodes open without root, as far as a group of distributions tells; nobody saw the nodes."""
     groups = out.get(container.HOST_GROUP_IDS)
     disk = groups.value.has(_DISK_GROUP) if isinstance(groups, Seen) else UNKNOWN
     sure, maybe = ({"block"} if disk is truth else set() for truth in (YES, UNKNOWN))
     note = "group 6 (disk) owns the nodes of disks on Debian, Ubuntu, Fedora and their relatives"
     return Seen(Members(frozenset(sure), frozenset(maybe)), where, note)
+
+
+def on_host_paths(paths: Paths) -> Members:
+    """Return the kinds with a node on these paths of the host, wherever in the container they are mounted."""
+    sure: set[object] = set()
+    maybe: set[object] = set()
+    for items, known in ((paths.items, sure), (paths.maybe, maybe)):
+        for item in items:
+            if item in {"/", "/dev"}:
+                known.update(EVERYWHERE)
+                maybe |= KINDS
+            elif item.startswith("/dev/") and (one := kind_of_path(item)) is not None:
+                known.add(one)
+    if paths.rest is not NO and "/dev" not in paths.outside:
+        maybe |= KINDS
+    return _closed(frozenset(sure), frozenset(maybe))
 
 
 def _granted(device: Device) -> tuple[frozenset[object], frozenset[object]]:
@@ -181,7 +198,7 @@ def _granted(device: Device) -> tuple[frozenset[object], frozenset[object]]:
         return (frozenset({"gpu"}), frozenset({"other"})) if "/gpu=" in source else (frozenset(), KINDS)
     path = normal_path(source)
     if path in {"/", "/dev"}:
-        return _EVERYWHERE, KINDS
+        return EVERYWHERE, KINDS
     kind = kind_of_path(path)
     return (frozenset() if kind is None else frozenset({kind})), frozenset()
 
@@ -200,7 +217,7 @@ def _bound(mounts: Seen[tuple[Mount, ...]] | None, nodes: dict[object, Where], m
         path = normal_path(mount.source)
         where = part(mounts, index, mount)
         if path in {"/", "/dev"}:
-            for kind in _EVERYWHERE:
+            for kind in EVERYWHERE:
                 nodes.setdefault(kind, where)
             maybe |= KINDS
         elif path.startswith("/dev/"):

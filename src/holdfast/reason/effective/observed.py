@@ -9,7 +9,7 @@ from holdfast.model.values import Members
 from holdfast.model.words import container, engine, host, observed
 from holdfast.model.words.observed import DeviceNode
 from holdfast.reason.effective.confinement import denied, enforced, observed_policy
-from holdfast.reason.effective.devices import KINDS, kind_of_number, opened_by
+from holdfast.reason.effective.devices import KINDS, kind_of_number, on_host_paths, opened_by, permitted_by_group
 from holdfast.reason.effective.mountinfo import answer_mountinfo
 from holdfast.reason.effective.namespaces import sandbox_of
 from holdfast.reason.effective.permissions import answer_permissions, opens_by_mode
@@ -161,7 +161,8 @@ def _devices(out: Table, facts: Facts) -> None:
                     opens = opens_by_mode(node, out)
                     permitted |= {kind} if opens is YES else set()
                     doubtful |= {kind} if opens is UNKNOWN else set()
-        out[container.DEVICES] = Seen(Members(frozenset(found)), nodes.where, "", found)
+        maybe = _mounted_nodes(out, found, permitted, doubtful)
+        out[container.DEVICES] = Seen(Members.of(*found, maybe=maybe), nodes.where, "", found)
         held = Members(frozenset(permitted), frozenset(doubtful - permitted))
         out[container.DEVICES_PERMITTED] = Seen(held, nodes.where, "by owner, group and mode of the nodes")
     rules = texts(facts, observed.DEVICE_RULES)
@@ -176,6 +177,28 @@ def _devices(out: Table, facts: Facts) -> None:
         opened |= kinds or set()
     maybe = frozenset(KINDS - opened) if doubt else frozenset()
     out[container.DEVICE_ACCESS] = Seen(Members(frozenset(opened), maybe), rules.where)
+
+
+def _mounted_nodes(
+    out: Table, found: dict[object, Where], permitted: set[object], doubtful: set[object]
+) -> frozenset[object]:
+    """Add nodes of the host's that are mounted elsewhere than in /dev, of which nobody saw the owner.
+
+    Returns:
+        Kinds that may be there.
+    """
+    mounted = out.get(container.HOST_PATHS)
+    if not isinstance(mounted, Seen):
+        return frozenset()
+    there = on_host_paths(mounted.value)
+    by_group = permitted_by_group(out, mounted.where).value
+    for kind in there.yes:
+        found.setdefault(kind, mounted.where)
+    for kind in there.yes | there.maybe:
+        truth = min(by_group.has(kind), there.has(kind))
+        permitted |= {kind} if truth is YES else set()
+        doubtful |= {kind} if truth is UNKNOWN else set()
+    return there.maybe
 
 
 def _rest(out: Table, facts: Facts, host_facts: Facts) -> None:
