@@ -40,7 +40,7 @@ IMAGE_IN_MACHINE = "holdfast-drill"
 LIMIT_S = 1500
 SENSOR_S = 90
 """Longest that a sensor takes to start or to end, in the virtual machine too."""
-_DRILLED = re.compile(r"holdfast-[0-9a-f]{12}-\d+")
+_DRILLED = re.compile(r"holdfast-[0-9a-f]{12}-[a-z0-9-]+")
 """Name of a container that a drill makes, which may go on beside the work."""
 
 POLICY = """\
