@@ -9,18 +9,27 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from holdfast.collect import libseccomp
+from holdfast.model.facts import Facts, Seen, Where
 from holdfast.model.system_call import SystemCall
+from holdfast.model.truth import NO, YES
+from holdfast.model.values import Members
+from holdfast.model.words import container, declared, host
 from holdfast.policies import seccomp
 from holdfast.policies._seccomp_values import LOW, equal, others
 from holdfast.reason.effective import bpf
 from holdfast.reason.effective.bpf import Action
+from holdfast.reason.effective.seccomp import declared_syscalls
 from holdfast.reason.effective.seccomp_document import read
+from holdfast.reason.effective.seccomp_judges import Surroundings
 from holdfast.reason.effective.seccomp_paths import Filters
+from holdfast.reason.effective.seccomp_releases import candidates
+from holdfast.reason.effective.syscall_members import understood
 from holdfast.reason.effective.syscall_table import AUDIT_ARCH, ENTRIES, numbers
 from holdfast.reason.seccomp_lint import lint
-from holdfast.reason.seccomp_replay import Compiled, Rules, passes, replay, untested
+from holdfast.reason.seccomp_replay import Compiled, Rules, barred, passes, replay, untested, wider
 
 TABLES = {entry: numbers(entry) for entry in ENTRIES["x86_64"]}
+HERE = Where("test")
 RUNC = seccomp.expected("runc", "1.1.5")
 EPERM, ENOSYS, EAFNOSUPPORT = 1, 38, 97
 
@@ -224,3 +233,25 @@ def test_a_profile_that_lets_something_through_is_caught() -> None:
         outcome = replay(judge, [SystemCall("read"), SystemCall("bpf"), SystemCall("getsid")])
         assert [one.member for one in outcome.openings] == ["bpf"]
         assert [one.name for one in outcome.refused] == ["getsid"]
+
+
+# --- what the rest of the program concludes ---------------------------------------------------------------------------
+def test_what_it_refuses_no_technique_can_use() -> None:
+    document = profile(SystemCall("read"), SystemCall("socket", args=(2,)), SystemCall("ioctl"), SystemCall("clone"))
+    asked = {declared.SECCOMP: "custom", declared.SECCOMP_PROFILE: document, declared.PRIVILEGED: False}
+    machine = {host.ARCHITECTURE: "x86_64"}
+    facts, around = (Facts({fact: Seen(value, HERE) for fact, value in table.items()}) for table in (asked, machine))
+    calls = declared_syscalls(facts, around, Members())[container.SYSCALLS]
+    assert isinstance(calls, Seen)
+    for member, _ in barred():
+        if understood(member) and not member.startswith("personality"):
+            assert calls.value.has(member) is NO, member
+    assert calls.value.has("read") is YES
+
+
+def test_it_is_no_wider_than_the_default_where_nobody_accepted_more() -> None:
+    around = Surroundings(Members(), (6, 1), "x86_64", Members.of("CONFIG_IA32_EMULATION", "CONFIG_X86_X32_ABI"))
+    docker = candidates("docker", (20, 10, 24))
+    calls = [SystemCall(name) for name in ("read", "openat", "clone", "ioctl", "mount", "set_tid_address")]
+    assert wider(profile(*calls), docker, around) == ()
+    assert wider(profile(*calls, accepted=("mount",)), docker, around) == ("mount",)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
+import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from holdfast.drill.journal import Journal
+from holdfast.drill.journal import Journal, Kind
 from holdfast.drill.starts import HANGS, Program, starts
 from holdfast.model.system_call import SystemCall
 from holdfast.policies import seccomp
@@ -122,3 +125,42 @@ def test_a_program_that_does_not_end_counts_as_hanging(journal: Journal) -> None
         journal, Program(pause, ("/pause",)), profile, runtime="crun", no_new_privileges=True, times=2, longest_s=1
     )
     assert [one.status for one in found] == [HANGS, HANGS]
+
+
+# --- through an engine ------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def image(journal: Journal) -> str:
+    shell = BENCH.programs()["a shell"]
+    name = f"holdfast-drill:{journal.id}-shell"
+    journal.will(Kind.IMAGE, engine="docker", name=name)
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        program = tarfile.TarInfo("bin/sh")
+        program.size, program.mode = len(shell.binary), 0o755
+        archive.addfile(program, io.BytesIO(shell.binary))
+        for link in shell.links:
+            entry = tarfile.TarInfo(f"bin/{link}")
+            entry.type, entry.linkname = tarfile.SYMTYPE, "sh"
+            archive.addfile(entry)
+    label = ("--change", f"LABEL holdfast.drill={journal.id}")
+    subprocess.run(["docker", "import", *label, "-", name], input=packed.getvalue(), check=True, capture_output=True)
+    return name
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("quiet", [True, False], ids=["no_new_privileges", "plain"])
+def test_docker_takes_the_file_and_starts_and_enters_a_container(
+    journal: Journal, image: str, quiet: bool, tmp_path: Path
+) -> None:
+    shell = BENCH.programs()["a shell"]
+    path = tmp_path / "profile.json"
+    path.write_bytes(written("runc", *map(SystemCall, SHELL.split()), quiet=quiet))
+    name = f"holdfast-{journal.id}-docker-{quiet}"
+    journal.will(Kind.CONTAINER, engine="docker", name=name)
+    options = ["--network", "none", "--label", f"holdfast.drill={journal.id}", "--security-opt", f"seccomp={path}"]
+    options += ["--security-opt", "no-new-privileges"] if quiet else []
+    line = ["docker", "run", "--detach", "--name", name, *options, image, "/bin/sh", "-c", "PATH=/bin; sleep 60"]
+    subprocess.run(line, check=True, capture_output=True)
+    entered = subprocess.run(["docker", "exec", name, *shell.command], capture_output=True, check=False)
+    assert entered.returncode == shell.ends, entered
+    subprocess.run(["docker", "rm", "--force", name], check=True, capture_output=True)

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from holdfast.model.system_call import SystemCall
-from holdfast.model.truth import NO, Truth
+from holdfast.model.truth import NO, YES, Truth
 from holdfast.policies.seccomp import NEVER, NEVER_VALUES
 from holdfast.reason.effective.bpf import Action
 from holdfast.reason.effective.seccomp_document import read
+from holdfast.reason.effective.seccomp_judges import ProfileJudge, Surroundings
 from holdfast.reason.effective.seccomp_paths import ANY, ANY_ARGUMENTS, Bits, Decision, Filters, exactly
 from holdfast.reason.effective.seccomp_profile import Profile
 from holdfast.reason.effective.syscall_members import Question, questions
@@ -185,3 +186,20 @@ def untested(document: Mapping[str, Any], recorded: Sequence[SystemCall], machin
 
 def _lacking(profile: Profile, name: str) -> dict[str, Any]:
     return {call: rules for call, rules in profile.rules.items() if call != name}
+
+
+def wider(document: object, default: Sequence[Profile], around: Surroundings) -> tuple[str, ...]:
+    """Return the calls that a profile lets through and the engine's default does not: each needs a reason.
+
+    Args:
+        document: The profile.
+        default: From ``seccomp_releases.candidates``; of several only what none lets through counts.
+        around: The container's capabilities and its machine, which must be named.
+
+    Raises:
+        NotUnderstood: A runtime would refuse the profile.
+    """
+    (machine,) = around.machines
+    mine, theirs = ProfileJudge((read(document, machine),), around), ProfileJudge(tuple(default), around)
+    names = sorted({name for entry in ENTRIES[machine] for name in numbers(entry)})
+    return tuple(one for one in names if mine.allowed(one) is YES and theirs.allowed(one) is NO)
