@@ -359,7 +359,7 @@ def test_the_report_has_the_shape_that_was_promised(shop):
 
 def test_the_schemas_are_shipped(tmp_path):
     names = {path.name.removesuffix("-1.json") for path in (ROOT / "schema").iterdir()}
-    assert names == {"report", "drill", "facts", "alert", "watch-policy"}
+    assert names == {"report", "drill", "harden", "facts", "alert", "watch-policy"}
     for name in names:
         ended = holdfast("schema", name, folder=tmp_path)
         assert ended.code == 0

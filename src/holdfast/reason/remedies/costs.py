@@ -14,6 +14,8 @@ USER_NAMESPACE_ASKED: Final = 8
 """The file asks for a user namespace; volumes may need another owner."""
 ENGINE_SET_UP: Final = 40
 """Change the engine's settings and start everything on it again."""
+ENGINE_REPLACED: Final = 55
+"""Another version of the engine, or a plug-in that has to be written or bought."""
 NEW_RUNTIME: Final = 45
 """Install another runtime on every host."""
 NETWORK_RULE: Final = 50

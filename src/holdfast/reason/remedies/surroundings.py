@@ -12,7 +12,7 @@ from holdfast.reason.remedies import costs
 
 _MADE = {"engine": Made.ENGINE, "host": Made.HOST, "network": Made.NETWORK, "cluster": Made.CLUSTER}
 _COSTS = {
-    Made.ENGINE: costs.ENGINE_SET_UP,
+    Made.ENGINE: costs.ENGINE_REPLACED,
     Made.HOST: costs.HOST_SETTING,
     Made.NETWORK: costs.NETWORK_RULE,
     Made.CLUSTER: costs.CLUSTER_RULE,
