@@ -115,6 +115,23 @@ def test_what_programs_interchange_passes_together() -> None:
     assert not {"futex_time64", "stat64"} & allowed, "this machine's own way in has no such call"
 
 
+def test_a_program_that_asked_for_clone3_gets_clone() -> None:
+    """A C library that finds no clone3 falls back, so its recording of clone3 alone is enough."""
+    program = libseccomp.compiled(profile(SystemCall("clone3")))
+    assert answer(program, "clone3") == (Action.ERRNO, ENOSYS)
+    assert answer(program, "clone", 0x003D0F00) == (Action.ALLOW, 0)
+
+
+def test_another_machine_has_its_own_numbers_and_names() -> None:
+    arm = {"aarch64": numbers("aarch64")}
+    needs = seccomp.expected("runc", "1.1.5", machine="aarch64")
+    calls = [SystemCall("openat", "aarch64"), SystemCall("socket", "aarch64", (2,)), SystemCall("clone", "aarch64")]
+    document = json.loads(seccomp.write(seccomp.plan(calls, needs, arm)))
+    assert document["architectures"] == ["SCMP_ARCH_AARCH64"]
+    assert replay(Rules(read(document, "aarch64"), "aarch64"), calls, "aarch64").holds
+    assert lint(document, "aarch64") == ()
+
+
 # --- what programs get to hear ----------------------------------------------------------------------------------------
 def test_each_refusal_has_the_errno_that_programs_can_live_with() -> None:
     calls = [SystemCall("socket", args=(2,)), SystemCall("ioctl"), SystemCall("clone"), SystemCall("personality")]
@@ -203,7 +220,8 @@ def test_an_unmeasured_runtime_is_said_to_be_one() -> None:
     assert guess.calls > RUNC.calls
     assert {"openat2", "statx", "close_range"} <= guess.calls
     planned = seccomp.plan([SystemCall("read")], guess, TABLES)
-    assert any("runc 1.3.0 itself was not" in note for note in planned.notes)
+    assert any("runc 1.3.0 on x86_64 itself was not" in note for note in planned.notes)
+    assert not seccomp.expected("runc", "1.1.5", machine="aarch64").measured
     assert seccomp.expected().calls >= guess.calls - {"close_range"}
 
 

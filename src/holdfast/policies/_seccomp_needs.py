@@ -11,7 +11,7 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 _METHOD = "strace -f of run with a static program, from the load of the filter to execve, the thread that loads it"
@@ -103,32 +103,36 @@ class Expected:
     measured: bool
 
 
-def expected(runtime: str = "", version: str = "", *, no_new_privileges: bool | None = None) -> Expected:
+def expected(
+    runtime: str = "", version: str = "", *, no_new_privileges: bool | None = None, machine: str = "x86_64"
+) -> Expected:
     """Return what a runtime calls between its filter and the program.
 
     Args:
         runtime: ``runc``, ``crun``; empty where any may be used.
         version: As it says itself; empty where it is not known.
         no_new_privileges: None where both may be.
+        machine: Of uname(2).
     """
-    exact = [*_those(MEASURED, runtime, version, no_new_privileges)] if runtime and version else []
-    near = exact or [*_those(MEASURED, runtime, "", no_new_privileges)] or list(MEASURED)
+    near = [*_those(runtime, version, no_new_privileges)]
+    exact = bool(near and runtime and version) and {one.machine for one in near} == {machine}
+    near = near or [*_those(runtime, "", no_new_privileges)] or list(MEASURED)
     calls = frozenset(name for one in near for name in one.calls)
     if not exact:
         calls |= _LATER
     if any(one.runtime in _WRITTEN_IN_GO for one in near):
         calls |= GO_RUNTIME
-    names = ", ".join(dict.fromkeys(f"{one.runtime} {one.version}" for one in near))
+    names = ", ".join(dict.fromkeys(f"{one.runtime} {one.version} on {one.machine}" for one in near))
     flags = {one.no_new_privileges for one in near}
-    how = "with and without no_new_privileges" if len(flags) > 1 else "with" if flags == {True} else "without"
-    said = f"measured of {names} on x86_64, {how}{'' if len(flags) > 1 else ' no_new_privileges'}"
+    how = "with and without" if len(flags) > 1 else "with" if flags == {True} else "without"
+    said = f"measured of {names}, {how} no_new_privileges"
     if not exact:
         asked = f"{runtime} {version}".strip() or "the runtime"
-        said += f"; {asked} itself was not, so calls of later releases are among them"
-    return Expected(calls, said, bool(exact))
+        said += f"; {asked} on {machine} itself was not, so calls of later releases are among them"
+    return Expected(calls, said, exact)
 
 
-def _those(of: Iterable[Needs], runtime: str, version: str, flag: bool | None) -> Iterator[Needs]:
-    for one in of:
+def _those(runtime: str, version: str, flag: bool | None) -> Iterator[Needs]:
+    for one in MEASURED:
         if runtime in {"", one.runtime} and version in {"", one.version} and flag in {None, one.no_new_privileges}:
             yield one

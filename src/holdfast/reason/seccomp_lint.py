@@ -30,6 +30,7 @@ _ENTRY = {name: entry for entry, name in ARCHITECTURES.items()}
 _NEEDED = ("execve", *(name for name in ALWAYS if name in {"exit_group", "rt_sigreturn"}))
 # Arguments that the kernel reads as 32-bit numbers.
 _NARROW = {"socket": 0, "socketpair": 0, "ioctl": 1, "clone": 0, "personality": 0, "prctl": 0, "keyctl": 0, "bpf": 0}
+_PERMITTING = frozenset({"SCMP_ACT_ALLOW", "SCMP_ACT_LOG"})
 _UPWARDS = frozenset({"NE", "GT", "GE"})
 # Calls of machines whose numbers are not listed here.
 _ELSEWHERE = """
@@ -64,7 +65,8 @@ def lint(document: object, machine: str = "x86_64", unknown: Collection[str] = (
     Args:
         document: The JSON as plain dicts and lists; Docker's shape or the OCI runtime's.
         machine: Of uname(2), where it will be used.
-        unknown: Names that the libseccomp there does not know, from ``collect.libseccomp.unknown``.
+        unknown: Names that the libseccomp there does not know, from ``collect.libseccomp.unknown``. They count where
+            the rule would do something else than the default.
 
     Returns:
         Faults, those of the whole first. A profile that a runtime refuses has one.
@@ -137,7 +139,9 @@ def _entry(
     names = entry.get("names") or [name for name in [entry.get("name")] if name]
     if not names:
         yield Fault("no-names", "the rule names no call", place, "take it out")
-    yield from _names(names, place, document, unknown)
+    permits = entry.get("action") in _PERMITTING
+    counts = permits is not (document.get("defaultAction") in _PERMITTING)
+    yield from _names(names, place, document, unknown if counts else ())
     args = entry.get("args") or ()
     if len({one.get("index", 0) for one in args}) < len(args):
         yield Fault(
@@ -151,7 +155,7 @@ def _entry(
     if entry.get("action") == "SCMP_ACT_NOTIFY" and not document.get("listenerPath"):
         yield Fault("listener", "SCMP_ACT_NOTIFY without a listenerPath: the runtime refuses to start", place,
                     "set listenerPath, or another action")  # fmt: skip
-    if entry.get("action") in {"SCMP_ACT_ALLOW", "SCMP_ACT_LOG"}:
+    if permits:
         yield from _upper_half(names, args, place)
 
 
