@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from holdfast.collect.parse import parse
 from holdfast.model.change import Change, Instead, Without, applied, with_, without
+from holdfast.model.errors import NotUnderstood
 from holdfast.model.facts import Absent, Fact, Facts, Seen
 from holdfast.model.tree import Document
 from holdfast.model.words import declared
@@ -19,6 +22,10 @@ from holdfast.model.written import Written
 
 Read = Callable[[str], tuple[Document, Reading]]
 Write = Callable[[str, Document, Described, Sequence[Change]], Written]
+
+TESTS = Path(__file__).parent
+CORPUS = os.environ.get("HOLDFAST_CORPUS", "")
+_LARGEST = 200_000
 
 FOLLOWS: dict[Fact[Any], set[Fact[Any]]] = {
     declared.PRIVILEGED: {declared.SYSTEM_PATHS, declared.SELINUX, declared.NO_NEW_PRIVILEGES},
@@ -114,8 +121,10 @@ def hold(read: Read, write: Write, text: str, tally: Tally, *, kubernetes: bool,
                 refusals.append(f"{change.fact.name}: {written.left[0].why}")
                 continue
             tally.written += 1
-            same_but(read, text, written.text, before, index, [change], kubernetes=kubernetes)
             again_document, again = read(written.text)
+            same_but(
+                lambda _: (again_document, again), text, written.text, before, index, [change], kubernetes=kubernetes
+            )  # noqa: B023
             twice = write(written.text, again_document, again.workloads[index], [change])
             assert twice.text == written.text, change
             assert not twice.left, (change, twice.left)
@@ -197,3 +206,31 @@ def together(changes: Iterable[Change]) -> list[Change]:
         for change in changes
         if not (isinstance(change.value, Without) and any(one in swapped for one in change.value.members))
     ]
+
+
+def own_files(recognises: Callable[[Document], bool]) -> list[Path]:
+    """Return the files of this repository that a dialect recognises."""
+    return _recognised([TESTS / "data", TESTS.parent / "examples"], recognises)
+
+
+def foreign_files(recognises: Callable[[Document], bool]) -> list[Path]:
+    """Return the files of other people, from the data beside the repository and from the folder HOLDFAST_CORPUS."""
+    return _recognised([TESTS.parent.parent / "shared" / "data", *([Path(CORPUS)] if CORPUS else [])], recognises)
+
+
+def _recognised(folders: Iterable[Path], recognises: Callable[[Document], bool]) -> list[Path]:
+    paths = (
+        path for folder in folders for path in sorted(folder.rglob("*")) if path.suffix in {".yml", ".yaml", ".json"}
+    )
+    found: list[Path] = []
+    for path in paths:
+        data = path.read_bytes()
+        if len(data) > _LARGEST:
+            continue
+        try:
+            document, problems = parse(str(path), data)
+        except NotUnderstood:
+            continue
+        if not problems and recognises(document):
+            found.append(path)
+    return found

@@ -60,16 +60,16 @@ def write_service(text: str, name: str, described: Described, changes: Sequence[
         changes: What to change.
     """
     source = described.workload.source
-    if source.document != name:
-        why = f"the service {described.workload.name} is described in {source.document}; change it there"
-        return nothing_written(text, changes, why, source)
+    # Of a service that several files make up, each of them can be written; what the others hold is handed back.
+    line = source.line if source.document == name else _a_line(described, name)
     try:
-        page = Page(text, source.line, late=False)
+        page = Page(text, line, late=False)
     except Refused as refusal:
         return nothing_written(text, changes, refusal.why, Where(name, source.pointer, refusal.line))
-    service = Service(page, Lists(page), tokens(source.pointer), described)
+    service = Service(page, Lists(page), tokens(source.pointer), described, name)
     if not isinstance(page.get(service.base), dict):
-        return nothing_written(text, changes, "the service is not where it was read", source)
+        why = f"the service {described.workload.name} is described in {source.document}; change it there"
+        return nothing_written(text, changes, why, source)
     writer = _Writer(service)
     handlers: dict[Fact[Any], Handler] = dict.fromkeys(_SCALARS, writer.scalar)
     handlers |= dict.fromkeys(_LISTS, writer.listed)
@@ -88,6 +88,12 @@ def write_service(text: str, name: str, described: Described, changes: Sequence[
         declared.RUN_AS_NON_ROOT: writer.no_such_switch,
     }
     return write_all(described, changes, service.lists, handlers, _FIRST)
+
+
+def _a_line(described: Described, name: str) -> int:
+    """Return a line of a file that says something of the service; the first where none is known to."""
+    places = (entry.where for entry in described.facts.table.values() if entry.where is not None)
+    return max((place.line for place in places if place.document == name), default=1) or 1
 
 
 class _Writer:

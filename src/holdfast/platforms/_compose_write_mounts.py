@@ -25,8 +25,9 @@ def write_mounts(service: Service, change: Change) -> None:
         Elsewhere: It must be written in another place.
     """
     service.independent("volumes")
-    service.unborrowed()
     differences = Differences(service.described.facts, change)
+    if differences.gone or differences.swapped or any(mount.kind != "tmpfs" for mount in differences.added):
+        service.unborrowed()
     for mount in differences.gone:
         _take_out(service, mount, differences.place(mount))
     for old, new in differences.swapped:

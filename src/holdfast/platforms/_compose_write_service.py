@@ -17,7 +17,7 @@ _SHARES = {"pid": ("pid",), "ipc": ("ipc",), "net": ("network_mode", "net"), "ut
 class Service:
     """A service with the document that holds it."""
 
-    def __init__(self, page: Page, lists: Lists, base: Path, described: Described) -> None:
+    def __init__(self, page: Page, lists: Lists, base: Path, described: Described, document: str) -> None:
         """Keep them.
 
         Args:
@@ -25,13 +25,14 @@ class Service:
             lists: Of the page.
             base: Path of the service in it.
             described: The service as it was read.
+            document: Name of the file that is written.
         """
         self.page = page
         self.lists = lists
         self.base = base
         self.described = described
         self.name = str(base[-1]) if base else ""
-        self.document = described.workload.source.document
+        self.document = document
         self.siblings = self._siblings()
 
     def _siblings(self) -> dict[str, Value]:
@@ -64,7 +65,7 @@ class Service:
         Raises:
             Elsewhere: It stands in another place.
         """
-        if where is None:
+        if where is None or where == self.described.workload.source:
             return
         path = self.relative(where)
         if path is None or (path and path[0] != key):
@@ -76,7 +77,7 @@ class Service:
         Raises:
             Elsewhere: A file that is merged over this one sets it.
         """
-        if where is None or where.document == self.document:
+        if where is None or where == self.described.workload.source or where.document == self.document:
             return
         base = found(self.page.get(self.base), ("extends", "file"))
         if isinstance(base, Leaf):
