@@ -15,6 +15,7 @@ from holdfast.app.harden_files import Source, Sources, replace_file
 from holdfast.app.progress import Progress
 from holdfast.app.settings import Settings
 from holdfast.app.targets import sort_targets
+from holdfast.model.change import Change
 from holdfast.model.errors import ExitCode, Usage
 from holdfast.model.facts import Facts
 from holdfast.model.hardening import Gain, Hardened, Hardening, Patch
@@ -22,6 +23,7 @@ from holdfast.model.remedy import Made, Remedy
 from holdfast.model.report import Assessment, Verdict
 from holdfast.model.technique import Technique
 from holdfast.model.workload import Described
+from holdfast.model.written import Unwritten
 from holdfast.reason.assess import Judge
 from holdfast.reason.catalogue import Catalogue
 from holdfast.reason.fixes import Extent, Ground, assessed, fixes
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 _THIS = "this machine"
 _MOST_GAINS = 8
+_ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +87,33 @@ class _Run:
             return hardened, facts
         inside = [remedy for remedy in chosen.remedies if remedy.made is Made.FILE]
         outside = tuple(remedy for remedy in chosen.remedies if remedy.made is not Made.FILE)
-        written = self.sources.write(source, described, [change for remedy in inside for change in remedy.changes])
-        if source.text is not None:
-            source.text = written.text
+        left = self._written(source, index, [change for remedy in inside for change in remedy.changes])
         again = self.sources.again(source, index)
         after = alone = None
         if again is not None:
             after = assessed(again.workload, self.facts(again), self.ground, outside)
             alone = assessed(again.workload, self.facts(again), self.ground, ()) if outside else None
-        return replace(hardened, left=written.left, outside=outside, after=after, file_alone=alone), facts
+        return replace(hardened, left=left, outside=outside, after=after, file_alone=alone), facts
+
+    def _written(self, source: Source, index: int, changes: Sequence[Change]) -> tuple[Unwritten, ...]:
+        """Write changes into the text; return those that are not in it.
+
+        What could not be written is tried once more in the new text: another change may have stood in its way.
+        """
+        left: tuple[Unwritten, ...] = ()
+        for _ in range(_ROUNDS):
+            described = self.sources.again(source, index)
+            if described is None:
+                described = source.workloads[index]
+            written = self.sources.write(source, described, changes)
+            left = written.left
+            progress = source.text is not None and written.text != source.text
+            if source.text is not None:
+                source.text = written.text
+            if not left or not progress:
+                break
+            changes = [each.change for each in left]
+        return left
 
     def _remedies(self, facts: Facts, before: Assessment) -> tuple[Remedy, ...]:
         met: dict[str, Technique] = {step.technique.id: step.technique for path in before.paths for step in path.steps}
