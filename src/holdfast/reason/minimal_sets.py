@@ -114,7 +114,7 @@ class _Search:
         found: list[int] = []
         weights = dict(enumerate(self.weights))
         bound = 0
-        with Hitman(bootstrap_with=[list(weights)], weights=weights, htype="sorted") as solver:
+        with Hitman(bootstrap_with=[list(weights)], weights=weights, solver="m22", htype="sorted") as solver:
             while (chosen := solver.get()) is not None:
                 mask = sum(1 << index for index in chosen)
                 if len(found) >= self.bounds.most or len(self.tried) >= self.bounds.budget:
