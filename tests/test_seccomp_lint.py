@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -163,6 +164,20 @@ def test_gates_count_as_closed_for_a_container_without_capabilities() -> None:
     assert found(document) == set()
     document["syscalls"][-1]["includes"] = {"caps": []}
     assert found(document) == {"lets-through"}
+
+
+PODMAN = Path("/usr/share/containers/seccomp.json")
+
+
+@pytest.mark.skipif(not PODMAN.exists(), reason="Podman's own profile is not installed")
+def test_of_the_profile_that_podman_brings_nothing_is_said_that_is_not_so() -> None:
+    """It lets mounts and namespaces to the kernel's own checks, names a rule twice, and compares a family as 64 bits."""
+    document = json.loads(PODMAN.read_text(encoding="utf-8"))
+    faults = lint(document)
+    assert {one.id for one in faults} <= {"lets-through", "repeated", "socketcall", "upper-half"}
+    (open_,) = (one for one in faults if one.id == "lets-through")
+    assert "unshare" in open_.what
+    assert "bpf" not in open_.what
 
 
 json_values = st.recursive(

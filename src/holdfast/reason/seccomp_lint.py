@@ -35,9 +35,9 @@ _UPWARDS = frozenset({"NE", "GT", "GE"})
 # Calls of machines whose numbers are not listed here.
 _ELSEWHERE = """
 arm_fadvise64_64 arm_sync_file_range breakpoint cacheflush get_tls multiplexer pciconfig_iobase pciconfig_read
-pciconfig_write riscv_flush_icache riscv_hwprobe rtas s390_guarded_storage s390_pci_mmio_read s390_pci_mmio_write
-s390_runtime_instr s390_sthyi set_tls spu_create spu_run subpage_prot swapcontext switch_endian sync_file_range2
-sys_debug_setcontext syscall sysmips timerfd uretprobe
+pciconfig_write recv riscv_flush_icache riscv_hwprobe rtas s390_guarded_storage s390_pci_mmio_read
+s390_pci_mmio_write s390_runtime_instr s390_sthyi send set_tls spu_create spu_run subpage_prot swapcontext
+switch_endian sync_file_range2 sys_debug_setcontext syscall sysmips timerfd uretprobe
 """
 _OTHER_MACHINES = frozenset(_ELSEWHERE.split())
 
