@@ -171,7 +171,7 @@ PODMAN = Path("/usr/share/containers/seccomp.json")
 
 @pytest.mark.skipif(not PODMAN.exists(), reason="Podman's own profile is not installed")
 def test_of_the_profile_that_podman_brings_nothing_is_said_that_is_not_so() -> None:
-    """It lets mounts and namespaces to the kernel's own checks, names a rule twice, and compares a family as 64 bits."""
+    """It leaves mounts to the kernel's own checks, has one rule twice, and compares a family as 64 bits."""
     document = json.loads(PODMAN.read_text(encoding="utf-8"))
     faults = lint(document)
     assert {one.id for one in faults} <= {"lets-through", "repeated", "socketcall", "upper-half"}
