@@ -122,13 +122,15 @@ def hold(read: Read, write: Write, text: str, tally: Tally, *, kubernetes: bool,
                 continue
             tally.written += 1
             again_document, again = read(written.text)
-            same_but(
-                lambda _: (again_document, again), text, written.text, before, index, [change], kubernetes=kubernetes
-            )  # noqa: B023
+            same_but(_told(again_document, again), text, written.text, before, index, [change], kubernetes=kubernetes)
             twice = write(written.text, again_document, again.workloads[index], [change])
             assert twice.text == written.text, change
             assert not twice.left, (change, twice.left)
     return refusals
+
+
+def _told(document: Document, reading: Reading) -> Read:
+    return lambda _: (document, reading)
 
 
 def same_but(  # noqa: PLR0917 - what there was, and what was made of it
@@ -184,7 +186,8 @@ def only_lines_of_its_own(text: str, new: str, *, comments: bool) -> None:
     content = [at for at, line in enumerate(old_lines) if line.strip() and not line.lstrip().startswith("#")]
     stay = Counter(new_lines)
     for at, line in enumerate(old_lines if comments else ()):
-        if line.lstrip().startswith("#") and stay[line] < old_lines.count(line):
+        comment = line.lstrip().startswith("#") and not line.startswith("# docker")  # the prompt of a console
+        if comment and stay[line] < old_lines.count(line):
             # A comment may go with the lines it stands between, never from above or below them.
             around = [*[one for one in content if one < at][-1:], *[one for one in content if one > at][:1]]
             assert not matched & set(around), (line, text, new)

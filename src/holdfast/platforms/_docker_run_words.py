@@ -29,6 +29,9 @@ class Word:
         unknown: Why the text cannot be known; empty where it is.
         note: What it rests on.
         loose: True where an unknown variable outside quotes could make several words of it.
+        start: Offset of its first character, quotes included.
+        end: Offset behind its last one.
+        split: It is one of several words that a variable's value was split into, so that it has no place of its own.
     """
 
     text: str
@@ -36,6 +39,9 @@ class Word:
     unknown: str = ""
     note: str = ""
     loose: bool = False
+    start: int = 0
+    end: int = 0
+    split: bool = False
 
 
 @dataclass(slots=True)
@@ -55,12 +61,17 @@ class Lexer:
     loose: bool = False
     cut: bool = False
     unclosed: bool = False
+    begin: int = 0
+    edge: int = 0
+    split: bool = False
 
-    def run(self) -> list[Word]:
+    def run(self) -> list[Word]:  # noqa: C901 - one branch for each kind of character
         """Cut words until the command ends."""
         limit = min(len(self.text), self.at + _LONGEST)
         while self.at < limit:
             char = self.text[self.at]
+            if self.current is None:
+                self.begin = self.at
             if char == "\\":
                 self._backslash()
             elif char in " \t\r":
@@ -81,6 +92,9 @@ class Lexer:
             else:
                 self._put(char)
                 self.at += 1
+            # A line that goes on is no part of the word before it.
+            if not (char in "\\`^" and self.text[self.at - 1] == "\n"):
+                self.edge = self.at
         self.cut = self.at >= limit and limit < len(self.text)
         self._finish()
         return self.words
@@ -95,8 +109,9 @@ class Lexer:
             return
         reason = "; ".join(dict.fromkeys(self.unknown))
         note = "; ".join(dict.fromkeys(self.notes))
-        self.words.append(Word("".join(self.current), self.started, reason, note, self.loose))
-        self.current, self.unknown, self.notes, self.loose = None, [], [], False
+        text, start, end = "".join(self.current), self.begin, max(self.begin, self.edge)
+        self.words.append(Word(text, self.started, reason, note, self.loose, start, end, self.split))
+        self.current, self.unknown, self.notes, self.loose, self.split = None, [], [], False, False
 
     def _backslash(self) -> None:
         following = self.text[self.at + 1 : self.at + 2]
@@ -188,9 +203,11 @@ class Lexer:
             return
         if value[:1].isspace():
             self._finish()
-        for index, part in enumerate(value.split()):
+        parts = value.split()
+        for index, part in enumerate(parts):
             if index:
                 self._finish()
+            self.split = len(parts) > 1 or self.split
             self._put(part)
         if value[-1:].isspace():
             self._finish()

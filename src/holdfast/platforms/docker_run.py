@@ -10,17 +10,21 @@ Source:
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Sequence
 
+from holdfast.model.change import Change
 from holdfast.model.errors import NotUnderstood
 from holdfast.model.place import Where
 from holdfast.model.tree import Document
 from holdfast.model.workload import Described, Reading, Surroundings, Workload
+from holdfast.model.written import Written
 from holdfast.platforms._docker_run_command import Reader
 from holdfast.platforms._docker_run_files import Files
 from holdfast.platforms._docker_run_place import Place, place_of
 from holdfast.platforms._docker_run_request import Request
 from holdfast.platforms._docker_run_security import tell_security
 from holdfast.platforms._docker_run_shell import commands, mentioned
+from holdfast.platforms._docker_run_write import write_command
 from holdfast.platforms._own_labels import own
 
 NAME = "docker_run"
@@ -60,6 +64,22 @@ def read_command(text: str, name: str) -> Reading:
         name: What stands in every place.
     """
     return _read(text, name, Files(None), Place())
+
+
+def write(text: str, document: Document, described: Described, changes: Sequence[Change]) -> Written:
+    """Write changes to a container into the text that holds its command line.
+
+    Args:
+        text: The file, decoded without changing its line ends.
+        document: The file as it was read.
+        described: The container as ``read`` returned it from that text.
+        changes: Over ``declared.*`` facts.
+
+    Returns:
+        The text, the same but for the words that had to change, and the changes that are not in it.
+    """
+    place = place_of(text, document.name, {})
+    return write_command(text, described, changes, lambda one: _read(one, document.name, Files(None), place), place)
 
 
 def _read(text: str, name: str, files: Files, place: Place) -> Reading:
