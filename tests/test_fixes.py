@@ -62,7 +62,7 @@ def compare(facts: Facts, remedies: tuple[Remedy, ...], *, certain: bool) -> Non
     def too_little(mask: int) -> bool:
         chosen = [one for index, one in enumerate(remedies) if mask >> index & 1]
         asked, effective = patched(facts, GROUND, chosen)
-        return not starts(asked) or GROUND.judge.escapes(effective, certain=certain)
+        return (starts(facts) and not starts(asked)) or GROUND.judge.escapes(effective, certain=certain)
 
     expected = {
         frozenset(one.name for index, one in enumerate(remedies) if mask >> index & 1)
@@ -226,3 +226,11 @@ def test_both_edits_of_one_mount_take_it_out() -> None:
     assert len(both) == 2
     for order in (both, both[::-1]):
         assert patched(facts, GROUND, order)[0].value(declared.MOUNTS) == ()
+
+
+def test_of_what_no_engine_would_start_only_the_paths_count() -> None:
+    facts = made({declared.USER_NAMESPACE: "private", declared.NAMESPACES: Members.of("pid")})
+    assert not starts(facts)
+    before = assessed(SOMEBODY, facts, GROUND, ())
+    found = fixes(SOMEBODY, facts, GROUND, changes(facts))
+    assert bool(before.paths) == bool(found.sets[0].remedies)

@@ -90,7 +90,7 @@ def fixes(
     """Find all minimal sets of changes after which no path is left.
 
     A path that hangs on something nobody could see counts too. Where no set of changes ends all of those, sets are
-    looked for that end what is certain. A set that no engine would start counts as not enough.
+    looked for that end what is certain. A set that an engine would refuse to start counts as not enough.
 
     Args:
         workload: Which.
@@ -117,11 +117,12 @@ def fixes(
 
 def _enumerated(facts: Facts, ground: Ground, remedies: Sequence[Remedy], goal: Goal, extent: Extent) -> Enumeration:
     certain = goal is Goal.NOTHING_CERTAIN
+    startable = starts(facts)  # of what would not start as it is, nobody can say what would
 
     def too_little(mask: int) -> bool:
         chosen = [remedy for index, remedy in enumerate(remedies) if mask >> index & 1]
         asked, effective = patched(facts, ground, chosen)
-        return not starts(asked) or ground.judge.escapes(effective, certain=certain)
+        return (startable and not starts(asked)) or ground.judge.escapes(effective, certain=certain)
 
     turning = sum(1 << index for index, remedy in enumerate(remedies) if _may_turn(facts, ground, remedy))
     weights = [remedy.cost for remedy in remedies]
