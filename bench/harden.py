@@ -60,13 +60,13 @@ class Found:
     wrong: list[str] = field(default_factory=list)
 
 
-def measured(count: int = COUNT) -> Found:
+def measured(count: int = COUNT, seed: int = SEED) -> Found:
     """Harden drawn containers."""
     catalogue = Catalogue(techniques.load().values())
     asked = asked_capabilities(catalogue)
     found = Found()
     fresh = Ground(Judge(catalogue, Facts()))
-    for name, text in drawn(SEED, count):
+    for name, text in drawn(seed, count):
         (described,) = Reader().read("compose.yaml", text.encode(), named=True, dialect="compose").workloads
         # a judge remembers; each workload pays for itself
         ground = Ground(Judge(catalogue, Facts()))
@@ -154,7 +154,7 @@ def told(found: Found) -> str:
 
 
 if __name__ == "__main__":
-    result = measured(int(sys.argv[1]) if len(sys.argv) > 1 else COUNT)
+    result = measured(*map(int, sys.argv[1:3]))  # how many, and which draw
     print(told(result))
     print({name: value for name, value in vars(result).items() if name not in {"seconds", "wrong"}})
     print("\n".join(result.wrong))
