@@ -187,7 +187,7 @@ def only_lines_of_its_own(text: str, new: str, *, comments: bool) -> None:
     stay = Counter(new_lines)
     for at, line in enumerate(old_lines if comments else ()):
         comment = line.lstrip().startswith("#") and not line.startswith("# docker")  # the prompt of a console
-        if comment and stay[line] < old_lines.count(line):
+        if comment and not stay[line] and old_lines.count(line) == 1:
             # A comment may go with the lines it stands between, never from above or below them.
             around = [*[one for one in content if one < at][-1:], *[one for one in content if one > at][:1]]
             assert not matched & set(around), (line, text, new)
