@@ -234,3 +234,10 @@ def test_of_what_no_engine_would_start_only_the_paths_count() -> None:
     before = assessed(SOMEBODY, facts, GROUND, ())
     found = fixes(SOMEBODY, facts, GROUND, changes(facts))
     assert bool(before.paths) == bool(found.sets[0].remedies)
+
+
+def test_a_malformed_mount_is_passed_over() -> None:
+    good = Mount("bind", "/etc", "/e")
+    facts = made({declared.MOUNTS: (Mount("bind", "/", "/h", options=["ro"]), good, good)})  # type: ignore[arg-type]
+    names = [one.name for one in changes(facts) if "gone" in one.name]
+    assert names == ["/etc:/e gone"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,10 +109,19 @@ def _list_edited(present: tuple[object, ...], value: With | Without | Instead) -
     if isinstance(value, With):
         return (*present, *(member for member in dict.fromkeys(value.members) if member not in present))
     if isinstance(value, Without):
-        return tuple(member for member in present if member not in value.members)
+        gone = _quick(value.members)
+        return tuple(member for member in present if member not in gone)
     if value.new in present:
         return tuple(member for member in present if member != value.old or value.old == value.new)
     return tuple(value.new if member == value.old else member for member in present)
+
+
+def _quick(members: tuple[object, ...]) -> Collection[object]:
+    """Return the members as a set where they can be in one."""
+    try:
+        return frozenset(members) if len(members) > 1 else members
+    except TypeError:
+        return members
 
 
 def _moved(parts: Mapping[object, Where], value: object) -> Mapping[object, Where]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from holdfast.model.change import Change, applied
-from holdfast.model.facts import Facts
+from holdfast.model.change import Change, Without, applied, without
+from holdfast.model.facts import Fact, Facts
 from holdfast.model.place import Where
 from holdfast.model.remedy import Fixes, FixSet, Goal, Remedy
 from holdfast.model.report import Assessment
@@ -33,7 +34,7 @@ class Extent:
 
     certain: bool = False
     most: int = 24
-    budget: int = 2000
+    budget: int = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,7 @@ def patched(facts: Facts, ground: Ground, remedies: Sequence[Remedy]) -> tuple[F
     Returns:
         The declared facts as they are then, and the effective ones, with what was changed around the workload.
     """
-    changes = [change for remedy in remedies for change in remedy.changes]
-    # what is taken out altogether goes first: it cannot be found any more once something else took its place
-    changes.sort(key=lambda change: type(change.value).__name__ == "Instead")
+    changes = _gathered(change for remedy in remedies for change in remedy.changes)
     inside = [change for change in changes if change.fact.subject == "declared"]
     outside = [change for change in changes if change.fact.subject != "declared"]
     asked = settled(facts, applied(facts, inside, _CHANGED)) if inside else facts
@@ -73,6 +72,18 @@ def patched(facts: Facts, ground: Ground, remedies: Sequence[Remedy]) -> tuple[F
     if outside:
         effective = Facts({**effective.table, **_only(around, outside).table})
     return asked, effective
+
+
+def _gathered(changes: Iterable[Change]) -> list[Change]:
+    """Take out of a list at once what several changes take out, and first: it is found under its own name then only."""
+    gone: dict[Fact[Any], dict[object, None]] = {}
+    others: list[Change] = []
+    for change in changes:
+        if isinstance(change.value, Without) and change.fact.kind is tuple:
+            gone.setdefault(change.fact, {}).update(dict.fromkeys(change.value.members))
+        else:
+            others.append(change)
+    return [*(Change(fact, without(*members), "taken out") for fact, members in gone.items()), *others]
 
 
 def _only(around: Facts, changes: Sequence[Change]) -> Facts:

@@ -23,6 +23,9 @@ from dataclasses import dataclass
 
 from pysat.examples.hitman import Atom, Hitman
 
+_GROUP = 16
+"""Changes that are added at once while a set is grown; half of them, and so on, where that is too many."""
+
 
 @dataclass(frozen=True, slots=True)
 class Enumeration:
@@ -148,16 +151,20 @@ class _Search:
         return True
 
     def _grown(self, mask: int) -> int:
-        """Add every change that leaves the set too little, turning ones aside."""
+        """Add every change that leaves the set too little, turning ones aside; whole groups at once where that goes."""
         refused: list[tuple[int, int]] = []
-        for index in range(len(self.weights)):
-            bit = 1 << index
-            if bit & (mask | self.turning):
-                continue
-            if self.too_little(mask | bit):
-                mask |= bit
+        free = [index for index in range(len(self.weights)) if not 1 << index & (mask | self.turning)]
+        groups = [free[start : start + _GROUP] for start in range(0, len(free), _GROUP)][::-1]
+        while groups:
+            group = groups.pop()
+            bits = sum(1 << index for index in group)
+            if self.too_little(mask | bits):
+                mask |= bits
+            elif len(group) == 1:
+                refused.append((bits, mask))
             else:
-                refused.append((bit, mask))
+                half = len(group) // 2
+                groups += [group[half:], group[:half]]
         for bit, before in refused:
             if before != mask and self.too_little(mask | bit):
                 self._turns(before | bit, mask | bit)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import TypeVar
 
 from holdfast.model.change import Change, Instead, without
 from holdfast.model.facts import Facts
@@ -15,13 +16,14 @@ from holdfast.reason.effective.reading import elements
 from holdfast.reason.remedies import costs
 from holdfast.reason.remedies.wishes import one_spelling
 
+_Found = TypeVar("_Found", Mount, Device)
 _SOCKETS = (".sock", ".socket", "-sock", "_socket")
 
 
 def mount_remedies(facts: Facts) -> Iterator[Remedy]:
     """Propose to take out each mount of the host's, to make it read-only, and to stop sharing what is mounted in it."""
     mounts = elements(facts, declared.MOUNTS, Mount)
-    for mount in () if mounts is None else dict.fromkeys(mounts.value):
+    for mount in () if mounts is None else _distinct(mounts.value):
         if not all(isinstance(one, str) for one in (mount.kind, mount.source, mount.target, mount.propagation)):
             continue
         from_host = mount.kind in {"bind", "device"} or (mount.kind == "projected" and mount.source.startswith("/"))
@@ -29,6 +31,19 @@ def mount_remedies(facts: Facts) -> Iterator[Remedy]:
             yield from _of_the_host(mount)
         elif mount.kind == "claim":
             yield _gone(mount, "claim", costs.CLAIM)
+
+
+def _distinct(found: Iterable[_Found]) -> Iterator[_Found]:
+    """Bring each once; what a malformed document put a list into cannot be told from another, and is passed over."""
+    met: set[_Found] = set()
+    for one in found:
+        try:
+            new = one not in met
+        except TypeError:
+            continue
+        if new:
+            met.add(one)
+            yield one
 
 
 def _of_the_host(mount: Mount) -> Iterator[Remedy]:
@@ -77,7 +92,7 @@ def _touched(*words: str) -> frozenset[str]:
 def device_remedies(facts: Facts) -> Iterator[Remedy]:
     """Propose to take out each device and each rule for devices."""
     devices = elements(facts, declared.DEVICES, Device)
-    for device in () if devices is None else dict.fromkeys(devices.value):
+    for device in () if devices is None else _distinct(devices.value):
         if not isinstance(device.source, str):
             continue
         path = normal_path(device.source) if device.source.startswith("/") else device.source
