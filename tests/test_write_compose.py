@@ -88,8 +88,8 @@ SERVICE = st.fixed_dictionaries(
         "read_only": st.booleans(),
         "user": st.sampled_from(["0:0", "root", 1000, "1000:1000"]),
         "cap_add": CAPABILITIES,
-        "cap_drop": CAPABILITIES,
-        "security_opt": OPTIONS,
+        "cap_drop": CAPABILITIES | st.just([]) | st.none(),
+        "security_opt": OPTIONS | st.just([]) | st.none(),
         "volumes": st.lists(SHORT_VOLUMES | LONG_VOLUMES, min_size=1, max_size=4, unique_by=str),
         "tmpfs": st.sampled_from(["/run", ["/run", "/tmp:size=1m"]]),
         "devices": st.lists(
@@ -107,6 +107,8 @@ SERVICE = st.fixed_dictionaries(
         "device_cgroup_rules": st.just(["c 1:3 rwm", "a *:* rwm"]),
         "environment": st.just({"A": "b # c", "D": "x: y"}),
         "command": st.just(["sh", "-c", "echo privileged: true"]),
+        "entrypoint": st.just("set -e\n# no comment\nprivileged: true\n\n"),
+        "x-more": st.sampled_from([[], {}, None]),
     },
 )
 
@@ -238,6 +240,17 @@ def one(body: str, *changes: Change, **around: Any) -> tuple[str, list[str]]:
         ("cap_add: ['A', 'B',]", change(declared.CAPABILITIES_ADDED, without("B")), "cap_add: ['A',]"),
         ("cap_add: ['A']", change(declared.CAPABILITIES_ADDED, with_("B")), "cap_add: ['A', 'B']"),
         ("cap_drop:\n- A\nuser: a", change(declared.CAPABILITIES_DROPPED, with_("B")), "cap_drop:\n- A\n- B\nuser: a"),
+        ("cap_drop: [\n  A,  # a\n  B  # b\n]", change(declared.CAPABILITIES_DROPPED, with_("C")),
+         "cap_drop: [\n  A,  # a\n  B,  # b\n  C\n]"),
+        ("cap_drop: [\n  A,  # a\n  B,  # b\n]", change(declared.CAPABILITIES_DROPPED, with_("C")),
+         "cap_drop: [\n  A,  # a\n  B,  # b\n  C,\n]"),
+        ("cap_add: [\n  A,  # a\n  B  # b\n]", change(declared.CAPABILITIES_ADDED, without("B")),
+         "cap_add: [\n  A,  # a\n]"),
+        ("cap_add: # c\n  # a\n  - A\n\n  # b\n  - B", change(declared.CAPABILITIES_ADDED, without("A")),
+         "cap_add: # c\n  # a\n\n  # b\n  - B"),
+        ("cap_drop:   # none", change(declared.CAPABILITIES_DROPPED, with_("A")), "cap_drop:  # none\n  - A"),
+        ("cap_drop: []   # none", change(declared.CAPABILITIES_DROPPED, with_("A")), "cap_drop: [A]   # none"),
+        ("entrypoint: |+\n  a\n\nx-b: |+\n  c\n\n", UNPRIVILEGED, "entrypoint: |+\n  a\n\nx-b: |+\n  c\n"),
         ("volumes: ['/:/host']", change(declared.MOUNTS, Instead(ROOT, Mount("bind", "/", "/host", read_only=True))),
          "volumes: ['/:/host:ro']"),
         ("volumes: [/:/host:rw]", change(declared.MOUNTS, Instead(ROOT, Mount("bind", "/", "/host", read_only=True))),
@@ -322,6 +335,8 @@ def test_a_service_that_another_extends_stays() -> None:
     assert "the service job extends this one" in done.left[0].why
     done = written(text, "job", UNPRIVILEGED)
     assert done.text == text + "    privileged: false\n"
+    done = written(done.text, "web", UNPRIVILEGED)
+    assert done.text == text.replace("true", "false") + "    privileged: false\n"
 
 
 def test_what_another_file_brings_is_handed_back_with_its_place() -> None:

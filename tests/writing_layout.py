@@ -42,6 +42,7 @@ class Layout:
         lines = ["# made for a test"] if chance.random() < 0.3 else []
         lines += ["---"] if chance.random() < 0.2 else []
         lines += self._mapping(tree, 0)
+        lines += chance.choice([[], [], [], ["..."], ["# the end", "", ""]])
         text = "\n".join(lines) + ("\n" if chance.random() < 0.8 else "")
         if chance.random() < 0.15:
             text = text.replace("\n", "\r\n")
@@ -106,8 +107,19 @@ class Layout:
         if isinstance(child, dict) and "&" in child:
             anchor = f" &{child['&']}"
             child = {name: one for name, one in child.items() if name != "&"}
+        if isinstance(child, str) and "\n" in child:
+            sign = self.chance.choice(["|", "|-", "|+", ">"])
+            body = ["" if not line else " " * (indent + self.step) + line for line in child.split("\n")]
+            return [f"{lead} {sign}{self._comment()}", *body]
+        if child is None and self.chance.random() < 0.5:
+            return [f"{lead}{self._comment()}"]
         if not isinstance(child, dict | list) or not child:
             return [f"{lead}{anchor} {self._flow(child)}{self._comment()}"]
+        if self.chance.random() < self.flow / 3 and not _holds_raw(child) and isinstance(child, list):
+            inner = " " * (indent + self.step)
+            items = [f"{inner}{self._flow(one)},{self._comment()}" for one in child[:-1]]
+            last = f"{inner}{self._flow(child[-1])}{self.chance.choice(['', ','])}{self._comment()}"
+            return [f"{lead} [{self._comment()}", *items, last, " " * indent + "]" + self._comment()]
         if self.chance.random() < self.flow and not _holds_raw(child) and not anchor:
             return [f"{lead} {self._flow(child)}{self._comment()}"]
         head = f"{lead}{anchor}{self._comment()}"

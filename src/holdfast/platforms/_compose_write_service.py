@@ -108,6 +108,9 @@ class Service:
             file = found(extends, ("file",))
             if isinstance(file, Leaf) and posixpath.basename(file.text) != posixpath.basename(self.document):
                 continue
+            # Of a plain value its own one wins; lists are joined.
+            if isinstance(found(body, (key,)), Leaf) and not is_null(found(body, (key,))):
+                continue
             if isinstance(extended, Leaf) and extended.text == self.name:
                 raise Refused(f"the service {name} extends this one; changing {key} here would change it there too")
 

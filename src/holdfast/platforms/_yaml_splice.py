@@ -144,7 +144,13 @@ def _into_flow(text: str, node: Node, spans: list[tuple[int, int]], spelled: str
     at = max(start, at)
     line = _line_start(text, start)
     lead = text[line:start]
+    end = _content_end(text, _line_end(text, at))
     if (len(spans) > 1 or line > node.start) and not lead.strip(" \t"):
+        if end < node.end:
+            # A comment behind the last element stays with it; a comma behind it stays a habit of this list.
+            comma = text[at:end].lstrip(" \t").startswith(",")
+            head = text[:end] if comma else text[:at] + "," + text[at:end]
+            yield head + style.newline + lead + spelled + ("," if comma else "") + text[end:]
         yield text[:at] + "," + style.newline + lead + spelled + text[at:]
     yield text[:at] + ", " + spelled + text[at:]
 
