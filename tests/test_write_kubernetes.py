@@ -275,7 +275,8 @@ def pod(context: str, container: str, *changes: Change) -> tuple[str, list[str]]
 @pytest.mark.parametrize(
     ("context", "container", "asked", "expected"),
     [
-        ("", "", change(declared.READ_ONLY_ROOT, True), "-\n    securityContext:\n      readOnlyRootFilesystem: true\n"),
+        ("", "", change(declared.READ_ONLY_ROOT, True),
+         "-\n    securityContext:\n      readOnlyRootFilesystem: true\n"),
         ("", "    securityContext: {}\n", change(declared.READ_ONLY_ROOT, True),
          "-\n    securityContext: {readOnlyRootFilesystem: true}\n"),
         ("", "    securityContext:\n      capabilities:\n        add: [A]\n",
