@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterator
 
 from holdfast.model.hardening import Patch
+from holdfast.reports._plain import one_line
 
 _NO_NEWLINE = "\\ No newline at end of file\n"
 
@@ -19,7 +20,8 @@ def unified(patch: Patch) -> str:
         https://www.gnu.org/software/diffutils/manual/html_node/Detailed-Unified.html
     """
     before, after = _lines(patch.before), _lines(patch.after)
-    return "".join(_ended(difflib.unified_diff(before, after, patch.path, patch.path)))
+    name = one_line(patch.path, 0)
+    return "".join(_ended(difflib.unified_diff(before, after, name, name)))
 
 
 def _lines(text: str) -> list[str]:
