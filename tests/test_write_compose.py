@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from holdfast.model.change import Change, Instead, with_, without
 from holdfast.model.tree import Document
 from holdfast.model.words import declared
-from holdfast.model.words.declared import Mount
+from holdfast.model.words.declared import Device, Mount
 from holdfast.model.workload import Needs, Reading, Surroundings
 from holdfast.model.written import Written
 from holdfast.platforms import compose
@@ -257,6 +257,8 @@ def one(body: str, *changes: Change, **around: Any) -> tuple[str, list[str]]:
          "volumes: [/:/host:ro]"),
         ("volumes: [/:/host:rshared]",
          change(declared.MOUNTS, Instead(Mount("bind", "/", "/host", False, "rshared"), ROOT)), "volumes: [/:/host]"),
+        ("devices: [/dev/kvm]", change(declared.DEVICES, with_(Device("/dev/fuse", "/dev/fuse", "rw"))),
+         "devices: [/dev/kvm, /dev/fuse:/dev/fuse:rw]"),
         ("use_api_socket: true", change(declared.MOUNTS, without(SOCKET)), "use_api_socket: false"),
         ("security_opt: [seccomp=unconfined, label:disable]", change(declared.SECCOMP, "default"),
          "security_opt: [label:disable]"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from holdfast.model.change import Change, Instead, with_, without
 from holdfast.model.tree import Document
 from holdfast.model.words import declared
-from holdfast.model.words.declared import Mount
+from holdfast.model.words.declared import Device, Mount
 from holdfast.model.workload import Needs, Reading, Surroundings
 from holdfast.platforms import docker_run
 from writing_made import Read, Tally, candidates, hold, same_but, together
@@ -133,6 +133,15 @@ HERE = Mount("bind", "/srv/shop/data", "/data")
         ("docker run --mount 'type=bind,src=/,dst=/host' a",
          change(declared.MOUNTS, Instead(ROOT, Mount("bind", "/", "/host", read_only=True))),
          "docker run --mount 'type=bind,src=/,dst=/host,readonly' a"),
+        ("docker run -v /:/host:rshared,z a",
+         change(declared.MOUNTS, Instead(Mount("bind", "/", "/host", False, "rshared", frozenset({"z"})),
+                                         Mount("bind", "/", "/host", False, "", frozenset({"z"})))),
+         "docker run -v /:/host:z a"),
+        ("docker run --mount type=bind,src=/,dst=/host,bind-propagation=rshared a",
+         change(declared.MOUNTS, Instead(Mount("bind", "/", "/host", False, "rshared"), ROOT)),
+         "docker run --mount type=bind,src=/,dst=/host a"),
+        ("docker run a", change(declared.DEVICES, with_(Device("/dev/kvm", "/dev/kvm"))),
+         "docker run --device /dev/kvm a"),
         ("docker run -v ./data:/data a", change(declared.MOUNTS, without(HERE)), "docker run a"),
         ("docker run --pid=host --net host a", change(declared.NAMESPACES, without("pid")), "docker run --net host a"),
         ("docker run --cgroupns host a", change(declared.NAMESPACES, without("cgroup")),

@@ -8,7 +8,7 @@ from holdfast.model.change import Change
 from holdfast.model.place import Where
 from holdfast.model.words.declared import Device, Mount
 from holdfast.platforms._compose_write_service import Service
-from holdfast.platforms._docker_run_values import PROPAGATIONS, is_drive, pieces
+from holdfast.platforms._docker_run_values import PROPAGATIONS, is_drive, pieces, short_device
 from holdfast.platforms._write_changes import Differences, Elsewhere
 from holdfast.platforms._yaml_edit import Refused
 from holdfast.platforms._yaml_spans import Leaf, Path, Value, found, leaf
@@ -160,7 +160,7 @@ def _volumes(service: Service) -> set[str]:
 
 
 def write_devices(service: Service, change: Change) -> None:
-    """Take devices out of a service.
+    """Take devices out of a service, or add some.
 
     Raises:
         Refused: It cannot be written here.
@@ -168,8 +168,8 @@ def write_devices(service: Service, change: Change) -> None:
     """
     service.independent("devices")
     differences = Differences(service.described.facts, change)
-    if differences.added or differences.swapped:
-        raise Refused("devices can be taken out only")
+    if differences.swapped or any(not _by_path(one) for one in differences.added):
+        raise Refused("only devices by their path can be added")
     for device in differences.gone:
         where = differences.place(device)
         path = service.relative(where)
@@ -180,6 +180,12 @@ def write_devices(service: Service, change: Change) -> None:
         for other, value in service.lists.all((*service.base, "devices")):
             if other == mine or (wanted and _device_target(value) == wanted):
                 service.lists.drop(other, len(service.base))
+    for device in differences.added:
+        service.page.append((*service.base, "devices"), Leaf(short_device(device)))
+
+
+def _by_path(one: object) -> bool:
+    return isinstance(one, Device) and one.source.startswith("/")
 
 
 def _device_target(value: Value) -> str:

@@ -155,6 +155,13 @@ def device(text: str) -> Device | None:
     return Device(parts[0], target or parts[0], permissions)
 
 
+def short_device(told: Device) -> str:
+    """Spell a device as ``device`` reads it."""
+    if told.permissions != "rwm":
+        return f"{told.source}:{told.target or told.source}:{told.permissions}"
+    return told.source if told.target in {"", told.source} else f"{told.source}:{told.target}"
+
+
 def gpu_devices(driver: str, names: Iterable[str] = ()) -> tuple[Device, ...]:
     """Return the nodes behind a device request.
 

@@ -15,13 +15,13 @@ from holdfast.model.facts import Absent, Fact, Facts, Seen
 from holdfast.model.place import Where
 from holdfast.model.values import Members
 from holdfast.model.words import declared
-from holdfast.model.words.declared import Mount
+from holdfast.model.words.declared import Device, Mount
 from holdfast.model.workload import Described, Reading
 from holdfast.model.written import Unwritten, Written
 from holdfast.platforms._docker_run_options import Option, Options, added, instead, without
 from holdfast.platforms._docker_run_place import Place
 from holdfast.platforms._docker_run_shell import commands
-from holdfast.platforms._docker_run_values import pieces
+from holdfast.platforms._docker_run_values import PROPAGATIONS, pieces, short_device
 
 _SWITCHES: dict[Fact[Any], str] = {
     declared.PRIVILEGED: "privileged",
@@ -295,21 +295,26 @@ def _mounts(text: str, options: Options, facts: Facts, change: Change) -> str:
 
 
 def _exchanged(option: Option, new: Mount) -> str:
-    """Return the value of a mount option, read-only or not."""
+    """Return the value of a mount option, read-only or not, and with another propagation."""
     if option.name == "mount":
-        fields = [one for one in option.value.split(",") if one.partition("=")[0] not in {"readonly", "ro", "rw"}]
-        return ",".join([*fields, *(["readonly"] if new.read_only else [])])
+        dropped = {"readonly", "ro", "rw", "bind-propagation"}
+        fields = [one for one in option.value.split(",") if one.partition("=")[0] not in dropped]
+        spread = [f"bind-propagation={new.propagation}"] if new.propagation else []
+        return ",".join([*fields, *spread, *(["readonly"] if new.read_only else [])])
     fields = pieces(option.value)
     if option.name != "volume" or len(fields) not in {2, 3}:
         raise _Cannot("this mount has no switch for that")
-    kept = [one for one in (fields[2].split(",") if len(fields) > 2 else []) if one not in {"ro", "rw", "readonly", ""}]
-    flags = [*(["ro"] if new.read_only else []), *kept]
+    old = fields[2].split(",") if len(fields) > 2 else []
+    kept = [one for one in old if one not in {"ro", "rw", "readonly", ""} and one not in PROPAGATIONS]
+    flags = [*(["ro"] if new.read_only else []), *([new.propagation] if new.propagation else []), *kept]
     return ":".join([*fields[:2], ",".join(flags)] if flags else fields[:2])
 
 
 def _mount_words(one: object) -> list[str]:
+    if isinstance(one, Device) and one.source.startswith("/"):
+        return ["--device", short_device(one)]
     if not isinstance(one, Mount):
-        raise _Cannot("devices can be taken out only")
+        raise _Cannot("only devices by their path can be added")
     flags = [*(["ro"] if one.read_only else []), *([one.propagation] if one.propagation else []), *sorted(one.options)]
     tail = f":{','.join(flags)}" if flags else ""
     if one.kind == "tmpfs":
