@@ -191,6 +191,17 @@ def test_a_capability_to_be_kept_is_added_when_the_flag_goes() -> None:
     assert after.value(declared.SYSTEM_PATHS) == "default"
 
 
+def test_one_word_keeps_everything_around_as_it_is() -> None:
+    facts = read(
+        "services:\n  app:\n    image: x\n    cap_add: [SYS_ADMIN]\n    security_opt: ['apparmor:unconfined']\n"
+    )
+    assert any(one.made is Made.HOST for one in changes(facts))
+    assert {one.made for one in changes(facts, "engine", "host", "network", "cluster")} == {Made.FILE}
+    names = {one.name for one in changes(facts)}
+    (fact,) = {name.split()[0] for name in names if name.startswith("host.static_usermode_helper")}
+    assert names - {one.name for one in changes(facts, fact)} == {f"{fact} True"}
+
+
 def test_contradictory_wishes_leave_the_paths_standing() -> None:
     facts = read("services:\n  app:\n    image: x\n    volumes: ['/:/host']\n")
     wishes = ("/", "user", "userns", "runtime")

@@ -76,7 +76,7 @@ def namespace_remedies(facts: Facts) -> Iterator[Remedy]:
         )
     if facts.value(declared.USER_NAMESPACE) not in {None, "private"}:
         docker = engine == "docker"
-        title = "remap users in the engine's configuration (userns-remap)" if docker else "run it in a user namespace"
+        title = "remap users (userns-remap of the engine)" if docker else "run it in a user namespace"
         yield Remedy(
             "user namespace",
             title,
@@ -84,7 +84,7 @@ def namespace_remedies(facts: Facts) -> Iterator[Remedy]:
             costs.OTHER_USERS,
             costs.ENGINE_SET_UP if docker else costs.USER_NAMESPACE_ASKED,
             Made.ENGINE if docker else Made.FILE,
-            touches=frozenset({"userns", "user-namespace"}),
+            touches=frozenset({"userns", "user-namespace", *({"engine"} if docker else ())}),
         )
 
 

@@ -9,6 +9,7 @@ from holdfast.model.facts import Facts
 from holdfast.model.remedy import Made, Remedy
 from holdfast.model.technique import Technique
 from holdfast.reason.remedies import costs
+from holdfast.reason.remedies.wishes import one_spelling
 
 _MADE = {"engine": Made.ENGINE, "host": Made.HOST, "network": Made.NETWORK, "cluster": Made.CLUSTER}
 _COSTS = {
@@ -36,7 +37,7 @@ def surrounding_remedies(techniques: Iterable[Technique], around: Facts) -> Iter
             if made is None or name in met or _in_force(change, around):
                 continue
             cost = costs.NEW_KERNEL if change.fact.name in _KERNEL else _COSTS[made]
-            touches = frozenset({change.fact.name, change.fact.subject})
+            touches = frozenset({one_spelling(change.fact.name), change.fact.subject})
             met[name] = Remedy(name, change.why, (change,), 0, cost, made, touches=touches)
     yield from met.values()
 
