@@ -215,3 +215,32 @@ def test_nothing_to_do_and_nothing_there(tmp_path: Path) -> None:
     assert holdfast("harden", "empty", folder=tmp_path).code == 3
     (tmp_path / "broken.yaml").write_text("services: [\n")
     assert holdfast("harden", "broken.yaml", folder=tmp_path).code == 3
+
+
+def test_where_only_what_is_certain_can_be_ended_the_report_says_so(tmp_path: Path) -> None:
+    mounted = ROOT_MOUNT.replace(
+        "image: x", "image: x\n    cap_add: [SYS_ADMIN]\n    security_opt: [apparmor:unconfined]"
+    )
+    (tmp_path / "compose.yaml").write_text(mounted)
+    keep = [word for name in ("SYS_ADMIN", "apparmor", "runtime", "userns", "host") for word in ("--keep", name)]
+    ended = holdfast("harden", "compose.yaml", "--write", *keep, folder=tmp_path)
+    assert "no set of changes ends what hangs on things nobody could see" in ended.out
+    assert "escapable -> unknown" in ended.out
+    assert "\n  stays: " in ended.out
+    assert ended.code == 3
+    assert "/host" not in (tmp_path / "compose.yaml").read_text()
+    assert "SYS_ADMIN" in (tmp_path / "compose.yaml").read_text()
+
+
+def test_a_search_that_is_cut_short_names_its_bound(tmp_path: Path) -> None:
+    mounts = "".join(f"      - /etc/cron.d/{n}:/m{n}\n" for n in range(6))
+    (tmp_path / "compose.yaml").write_text(f"services:\n  app:\n    image: x\n    volumes:\n{mounts}")
+    (workload,) = record("compose.yaml", folder=tmp_path)["workloads"]  # type: ignore[misc]
+    assert not workload["complete"]
+    assert workload["bound"] >= max(each["cost"] for each in workload["sets"])
+    ended = holdfast("harden", "compose.yaml", folder=tmp_path)
+    assert f"every set of changes that costs less than {workload['bound']} is named" in ended.out
+
+
+def test_the_shell_completes_it(tmp_path: Path) -> None:
+    assert "--keep" in holdfast("completion", "bash", folder=tmp_path).out.split("harden", 1)[1]
