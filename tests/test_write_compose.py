@@ -330,6 +330,14 @@ def test_what_others_refer_to_stays() -> None:
     assert done.text == text.replace("    cap_add: *caps\n", "")
 
 
+def test_what_others_refer_to_changes_once_they_say_otherwise_themselves() -> None:
+    text = "services:\n  web: &web\n    image: a\n    privileged: true\n  db:\n    <<: *web\n"
+    assert written(text, "web", UNPRIVILEGED).text == text
+    both = written(text, "db", UNPRIVILEGED).text
+    assert both == text + "    privileged: false\n"
+    assert written(both, "web", UNPRIVILEGED).text == text.replace("true", "false") + "    privileged: false\n"
+
+
 def test_a_service_that_another_extends_stays() -> None:
     text = "services:\n  web:\n    image: a\n    privileged: true\n  job:\n    extends: web\n"
     done = written(text, "web", UNPRIVILEGED)

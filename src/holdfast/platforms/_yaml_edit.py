@@ -70,6 +70,7 @@ class Page:
         self.before, self.text, self.after = bom + text[:begin], text[begin:end], text[end:]
         self.first = text.count("\n", 0, begin) + 1
         self.late = late
+        self.crossed: Node | None = None
         self.style = Style()
         roots = self._roots(self.text)
         if not roots:
@@ -110,8 +111,9 @@ class Page:
             return
         wanted = changed(self.value, path, value)
         node, depth, why = self._walk(path)
+        crossed = self.crossed
         if why in {"", "target"}:
-            self._take(splice.replaced(self.text, node, value, self.style, self._key_of(path)), wanted)
+            self._take(splice.replaced(self.text, node, value, self.style, self._key_of(path)), wanted, crossed)
             return
         step = path[depth]
         part = changed(found(self.value, path[: depth + 1]), path[depth + 1 :], value)
@@ -119,16 +121,16 @@ class Page:
             raise Refused(_NOT_ALONE, self._line(node))
         if why == "null":
             whole: Value = [part] if isinstance(step, int) else {str(step): part}
-            self._take(splice.replaced(self.text, node, whole, self.style, self._key_of(path[:depth])), wanted)
+            self._take(splice.replaced(self.text, node, whole, self.style, self._key_of(path[:depth])), wanted, crossed)
         elif why == "alias":
             whole = found(wanted, path[:depth]) or {}
             plain = splice.replaced(self.text, node, whole, self.style, self._key_of(path[:depth]))
             merging = splice.over_alias(self.text, node, str(step), part, self.style)
-            self._take(chain(merging if isinstance(whole, dict) else (), plain), wanted)
+            self._take(chain(merging if isinstance(whole, dict) else (), plain), wanted, crossed)
         elif node.kind == "mapping":
-            self._take(splice.key_added(self.text, node, str(step), part, self.style), wanted)
+            self._take(splice.key_added(self.text, node, str(step), part, self.style), wanted, crossed)
         elif node.kind == "sequence":
-            self._take(splice.item_added(self.text, node, part, self.style), wanted)
+            self._take(splice.item_added(self.text, node, part, self.style), wanted, crossed)
         else:
             raise Refused("something else than a mapping stands where a key must be written", self._line(node))
 
@@ -158,6 +160,7 @@ class Page:
         if self.get(path) is None:
             return
         node, _, why = self._walk(path)
+        crossed = self.crossed
         parent_node, _, parent_why = self._walk(path[:-1])
         if parent_why or why not in {"", "target"} or self._shines_through(parent_node, path[-1]):
             if isinstance(path[-1], int):
@@ -176,7 +179,7 @@ class Page:
             self.drop(path[:-1], empty, keep)
             return
         wanted = changed(self.value, path, None)
-        self._take(splice.removed(self.text, parent_node, self._place(parent_node, path[-1])), wanted)
+        self._take(splice.removed(self.text, parent_node, self._place(parent_node, path[-1])), wanted, crossed)
 
     # --- looking ----------------------------------------------------------------------------------------------------
 
@@ -199,15 +202,19 @@ class Page:
             ``missing``, ``null``, ``alias`` (the node is one), ``merged`` (a merge key brings the next step), or
             ``target`` where the path ends at an alias.
 
+        A part that others refer to is gone through: they may all say otherwise themselves, which the check of the new
+        text finds out. The first such part is kept for the sentence that is needed if they do not.
+
         Raises:
-            Refused: A part on the way is one that others refer to.
+            Refused: A key stands twice, or something else than a mapping or a list stands on the way.
         """
         node = self.root
+        self.crossed = None
         for depth, step in enumerate((*path, None)):
             if node.kind == "alias":
                 return node, depth, "target" if step is None else "alias"
-            if node.shared:
-                raise Refused(self._shared(node), self._line(node))
+            if node.shared and self.crossed is None:
+                self.crossed = node
             if step is None:
                 break
             child = self._below(node, step)
@@ -279,8 +286,12 @@ class Page:
             raise Refused("it is nested too deeply, or an alias contains itself") from error
         self.value = self.values[self.number]
 
-    def _take(self, ways: Iterator[str], wanted: Value | None) -> None:
-        """Take the first way to spell an edit that says what is wanted and nothing else."""
+    def _take(self, ways: Iterator[str], wanted: Value | None, crossed: Node | None) -> None:
+        """Take the first way to spell an edit that says what is wanted and nothing else.
+
+        Raises:
+            Refused: None does; where a part that others refer to was gone through, with its name.
+        """
         before = self.text, self.roots
         values: list[Value | None] = [*self.values]
         values[self.number] = wanted
@@ -292,6 +303,8 @@ class Page:
             if self.values == values:
                 return
         self._adopt(*before)
+        if crossed is not None:
+            raise Refused(self._shared(crossed), self._line(crossed))
         raise Refused(_NOT_ALONE, self._line(self.root))
 
     def state(self) -> str:
