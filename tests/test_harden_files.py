@@ -87,6 +87,17 @@ def test_a_read_only_file_stays(tmp_path: Path) -> None:
     assert path.read_text() == "old"
 
 
+def test_where_one_file_is_read_only_none_is_written(tmp_path: Path) -> None:
+    text = "services:\n  app:\n    image: x\n    privileged: true\n"
+    paths = [tmp_path / name for name in ("a-compose.yaml", "b-compose.yaml")]
+    for path in paths:
+        path.write_text(text)
+    paths[1].chmod(0o444)
+    with pytest.raises(NotPermitted):
+        harden([str(tmp_path)], QUIET, Order(write=True))
+    assert [path.read_text() for path in paths] == [text, text]
+
+
 _LINES = st.lists(st.sampled_from(["a", "b", " c", "-d", "+e", "", "f\r", "\u2028g"]), max_size=12)
 _TEXTS = st.builds(lambda lines, end: "\n".join(lines) + end, _LINES, st.sampled_from(["", "\n"]))
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from holdfast import techniques
 from holdfast.app.assume import assumptions
 from holdfast.app.documents import Reader
-from holdfast.app.harden_files import Source, Sources, replace_file
+from holdfast.app.harden_files import Source, Sources, hold_writable, replace_file
 from holdfast.app.progress import Progress
 from holdfast.app.settings import Settings
 from holdfast.app.targets import sort_targets
@@ -135,7 +135,9 @@ def harden(words: Sequence[str], settings: Settings, order: Order) -> Hardening:
 
     Raises:
         Usage: A target runs instead of being described, or an assumption or the host is not usable.
-        Error: A file cannot be written. Those before it in the order of reading are written then.
+        NotPermitted: A file is read-only; then none is written.
+        Unsafe: A file was changed meanwhile; the same.
+        Error: A file cannot be written.
     """
     targets = sort_targets(words or (".",))
     if targets.live:
@@ -179,6 +181,8 @@ def _hardened(run: _Run, found: list[Source], progress: Progress, host: str) -> 
         if source.text is not None and source.text != source.before:
             patches.append(Patch(source.path, source.before, source.text))
     if run.order.write:
+        for patch in patches:
+            hold_writable(patch.path, patch.before.encode())
         for number, patch in enumerate(patches):
             replace_file(patch.path, patch.before.encode(), patch.after.encode())
             patches[number] = replace(patch, applied=True)

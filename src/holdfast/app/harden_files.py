@@ -166,6 +166,30 @@ def _unwritten(text: str, changes: Sequence[Change], why: str, where: Where) -> 
     return Written(text, tuple(Unwritten(change, why, where) for change in changes))
 
 
+def hold_writable(path: str, before: bytes) -> None:
+    """See that a file can be replaced, before any other one is.
+
+    Args:
+        path: The file.
+        before: What it held when it was read.
+
+    Raises:
+        NotPermitted: The file is read-only, or its folder lets nobody put a file beside it.
+        Unsafe: It was changed since it was read.
+        Error: It cannot be read any more.
+    """
+    place = Path(path).resolve()
+    try:
+        if not place.stat().st_mode & 0o222 or not os.access(place, os.W_OK):
+            raise NotPermitted("the file is read-only", path, "make it writable, or apply the diff yourself")
+        if not os.access(place.parent, os.W_OK):
+            raise NotPermitted("nothing can be written into the file's folder", path, "apply the diff yourself")
+        if place.read_bytes() != before:
+            raise Unsafe("the file was changed while it was being hardened", path, "run the command again")
+    except OSError as error:
+        raise _refused(error, path) from error
+
+
 def replace_file(path: str, before: bytes, after: bytes) -> None:
     """Put new bytes in a file's place, all at once; owner and mode stay. A symbolic link stays one.
 
@@ -175,17 +199,14 @@ def replace_file(path: str, before: bytes, after: bytes) -> None:
         after: What it is to hold.
 
     Raises:
-        NotPermitted: The file is read-only, or its folder lets nobody put a file beside it.
-        Unsafe: It was changed since it was read.
+        NotPermitted: As from ``hold_writable``.
+        Unsafe: The same.
         Error: It cannot be written.
     """
+    hold_writable(path, before)
     place = Path(path).resolve()
     try:
         state = place.stat()
-        if not state.st_mode & 0o222 or not os.access(place, os.W_OK):
-            raise NotPermitted("the file is read-only", path, "make it writable, or apply the diff yourself")
-        if place.read_bytes() != before:
-            raise Unsafe("the file was changed while it was being hardened", path, "run the command again")
         descriptor, name = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
         beside = Path(name)
         try:
