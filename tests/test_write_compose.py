@@ -316,6 +316,16 @@ def test_a_merge_key_is_overridden_in_the_service_alone() -> None:
     assert done.text == text.replace("    image: a\n", "    image: a\n" + own)
 
 
+def test_an_own_list_that_becomes_empty_still_hides_what_is_merged() -> None:
+    text = (
+        "x-app: &app\n  cap_add: [CHOWN]\nservices:\n  web:\n    <<: *app\n    image: a\n"
+        "    cap_add:  # mine\n      # why\n      - SYS_ADMIN\n    user: a\n"
+    )
+    done = written(text, "web", change(declared.CAPABILITIES_ADDED, without("SYS_ADMIN")))
+    assert not done.left
+    assert done.text == text.replace("cap_add:  # mine\n      # why\n      - SYS_ADMIN\n", "cap_add: []  # mine\n")
+
+
 def test_what_others_refer_to_stays() -> None:
     text = (
         "services:\n  web:\n    image: a\n    cap_add: &caps\n      - CHOWN\n  db:\n    image: b\n    cap_add: *caps\n"

@@ -50,6 +50,8 @@ def replaced(text: str, node: Node, value: Value, style: Style, key: Node | None
     if node.kind in {"mapping", "sequence"} and not node.flow:
         if not value:
             yield from _over_block(text, node, "[]" if isinstance(value, list) else "{}")
+            if key is not None:
+                yield _behind_key(text, node, "[]" if isinstance(value, list) else "{}", key)
         return
     if value and key is not None and not node.flow and not style.json:
         yield from _as_block(text, node, value, style, key)
@@ -90,6 +92,14 @@ def _over_block(text: str, node: Node, spelled: str) -> Iterator[str]:
         return
     end = _line_end(text, node.end)
     yield text[:begin] + " " + spelled + text[begin:line] + text[_after(text, end) :]
+
+
+def _behind_key(text: str, node: Node, spelled: str, key: Node) -> str:
+    """Put one word behind the key in the place of the lines below it; a comment behind the key stays."""
+    colon = text.find(":", key.end) + 1
+    end = _line_end(text, colon)
+    below = _content_end(text, _line_end(text, node.end))
+    return text[:colon] + " " + spelled + text[colon : _content_end(text, end)] + text[below:]
 
 
 # --- adding -----------------------------------------------------------------------------------------------------------
