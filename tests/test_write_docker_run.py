@@ -159,7 +159,7 @@ def test_one_change(text: str, asked: Change, expected: str) -> None:
         ("O='--privileged --rm'\ndocker run $O a", change(declared.PRIVILEGED, False), "comes from a variable"),
         ("docker run a", change(declared.USER_NAMESPACE, "private"), "daemon.json"),
         ("docker run -itu root a", change(declared.USER, "1:1"), "shares a word"),
-        ("docker run --privileged a", change(declared.SYSTEM_PATHS, "default"), "not be read back"),
+        ("docker run --privileged a", change(declared.SYSTEM_PATHS, "default"), "must change first"),
         ("docker run a", change(declared.RUN_AS_NON_ROOT, True), "cannot be written"),
         ("docker run a", change(declared.SECCOMP, "profile"), "by hand"),
     ],

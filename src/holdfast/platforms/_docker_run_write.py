@@ -124,6 +124,8 @@ def _written(text: str, index: int, change: Change, read: Read, place: Place) ->
                 continue
             expected = wanted if at == index and fact is change.fact else old.facts
             if _answer(one.facts, fact) != _answer(expected, fact):
+                if fact is change.fact and fact in {declared.SYSTEM_PATHS, declared.SELINUX}:
+                    raise _Cannot("it follows from --privileged or a namespace of the host; that must change first")
                 raise _Cannot(f"it would not be read back: {fact.name} would be another than asked for")
     return new
 
