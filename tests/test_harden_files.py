@@ -14,6 +14,7 @@ from holdfast.app.harden_files import replace_file
 from holdfast.app.settings import Settings
 from holdfast.model.errors import Error, NotPermitted, Unsafe
 from holdfast.model.hardening import Patch
+from holdfast.reports import harden_terminal
 from holdfast.reports._diff import unified
 
 QUIET = Settings(quiet=True)
@@ -46,6 +47,36 @@ def test_services_of_one_file_are_changed_one_after_the_other(tmp_path: Path) ->
     (gain,) = found.gains
     assert gain.workloads == ("s0", "s1", "s2", "s3")
     assert gain.paths == sum(len(each.before.paths) for each in found.workloads)
+
+
+POD = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: two}
+spec:
+  containers:
+  - name: main
+    image: m:1
+    securityContext: {capabilities: {add: [SYS_ADMIN]}}
+    volumeMounts: [{name: root, mountPath: /host}]
+  - name: beside
+    image: m:1
+    securityContext: {privileged: true}
+  volumes: [{name: root, hostPath: {path: /}}]
+"""
+
+
+def test_what_is_changed_for_a_neighbour_counts_for_both(tmp_path: Path) -> None:
+    path = tmp_path / "pod.yaml"
+    path.write_text(POD)
+    found = harden([str(path)], QUIET, Order(keep=("SYS_ADMIN", "userns", "host")))
+    main, beside = found.workloads
+    assert "runtimeClassName: gvisor" in found.patches[0].after
+    assert main.ended
+    assert beside.before.paths
+    assert beside.chosen is None
+    assert beside.ended
+    assert "ends its ways out too" in harden_terminal.render(found, colour=False, width=0).decode()
 
 
 def test_a_file_that_is_not_utf_8_is_told_by_hand(tmp_path: Path) -> None:

@@ -78,8 +78,10 @@ class _Run:
         described = self.sources.again(source, index) or source.workloads[index]
         # lines above may have been changed for another workload; the person knows the places of the old text
         facts, workload = self.facts(described), source.workloads[index].workload
-        before = assessed(workload, facts, self.ground, ())
-        remedies = self._remedies(facts, before)
+        before = now = assessed(workload, facts, self.ground, ())
+        if described is not source.workloads[index]:
+            before = assessed(workload, self.facts(source.workloads[index]), self.ground, ())
+        remedies = self._remedies(facts, now)
         found = fixes(workload, facts, self.ground, remedies, Extent(certain=self.order.certain))
         hardened = Hardened(before, found)
         chosen = hardened.chosen
@@ -88,12 +90,22 @@ class _Run:
         inside = [remedy for remedy in chosen.remedies if remedy.made is Made.FILE]
         outside = tuple(remedy for remedy in chosen.remedies if remedy.made is not Made.FILE)
         left = self._written(source, index, [change for remedy in inside for change in remedy.changes])
-        again = self.sources.again(source, index)
-        after = alone = None
-        if again is not None:
-            after = assessed(again.workload, self.facts(again), self.ground, outside)
-            alone = assessed(again.workload, self.facts(again), self.ground, ()) if outside else None
-        return replace(hardened, left=left, outside=outside, after=after, file_alone=alone), facts
+        return replace(hardened, left=left, outside=outside), facts
+
+    def judged_again(self, source: Source, index: int, hardened: Hardened) -> Hardened:
+        """Judge a workload as the file describes it after all changes, those for other workloads included."""
+        if hardened.chosen is None and source.text in {None, source.before}:
+            return hardened
+        described = self.sources.again(source, index)
+        if described is None:
+            return hardened
+        workload, facts = hardened.before.workload, self.facts(described)
+        alone = assessed(workload, facts, self.ground, ())
+        if hardened.chosen is None and alone.verdict is hardened.before.verdict:
+            return hardened
+        if not hardened.outside:
+            return replace(hardened, after=alone)
+        return replace(hardened, after=assessed(workload, facts, self.ground, hardened.outside), file_alone=alone)
 
     def _written(self, source: Source, index: int, changes: Sequence[Change]) -> tuple[Unwritten, ...]:
         """Write changes into the text; return those that are not in it.
@@ -178,6 +190,10 @@ def _hardened(run: _Run, found: list[Source], progress: Progress, host: str) -> 
         for index, described in enumerate(source.workloads):
             results.append(run.one(source, index))
             progress.tell(len(results), "workloads hardened", described.workload.name)
+        first = len(results) - len(source.workloads)
+        for index in range(len(source.workloads)):
+            hardened, facts = results[first + index]
+            results[first + index] = run.judged_again(source, index, hardened), facts
         if source.text is not None and source.text != source.before:
             patches.append(Patch(source.path, source.before, source.text))
     if run.order.write:

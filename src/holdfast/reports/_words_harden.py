@@ -7,6 +7,7 @@ from collections.abc import Mapping
 HARDEN: Mapping[str, str] = {
     "harden.none": "nothing to judge: no file describes a workload",
     "harden.nothing": "no way out; nothing has to be changed",
+    "harden.ended_by_another": "what is changed for another workload of the file ends its ways out too",
     "harden.paths.one": "one way out to {goals}: {names}",
     "harden.paths.many": "{count} ways out to {goals}: {names}",
     "harden.more": "{names} and {count} more",

@@ -58,7 +58,8 @@ def _workload(each: Hardened, words: Words, *, verbose: bool) -> Iterator[Line]:
     yield line(*parts, ("  ", ""), (one_line(str(workload.source)), "place"))
     if each.chosen is None:
         if each.fixes.sets:
-            yield line((words("harden.nothing"), "dim"), indent=2)
+            key = "harden.nothing" if each.after is None else "harden.ended_by_another"
+            yield line((words(key), "dim"), indent=2)
         else:
             names = _names(each.fixes.remaining or each.before, words, verbose=verbose)
             yield line((words("harden.no_set", names=names), "unknown"), indent=2)

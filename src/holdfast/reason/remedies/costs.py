@@ -12,6 +12,8 @@ EDIT: Final = 1
 """Edit the file and start the workload again."""
 USER_NAMESPACE_ASKED: Final = 8
 """The file asks for a user namespace; volumes may need another owner."""
+CLUSTER_FEATURE: Final = 30
+"""The file asks for it, and a cluster that does not know it yet passes over it in silence."""
 ENGINE_SET_UP: Final = 40
 """Change the engine's settings and start everything on it again."""
 ENGINE_REPLACED: Final = 55

@@ -75,17 +75,24 @@ def namespace_remedies(facts: Facts) -> Iterator[Remedy]:
             touches=frozenset({name}),
         )
     if facts.value(declared.USER_NAMESPACE) not in {None, "private"}:
-        docker = engine == "docker"
-        title = "remap users (userns-remap of the engine)" if docker else "run it in a user namespace"
-        yield Remedy(
-            "user namespace",
-            title,
-            (Change(declared.USER_NAMESPACE, "private", "container root is nobody to the host"),),
-            costs.OTHER_USERS,
-            costs.ENGINE_SET_UP if docker else costs.USER_NAMESPACE_ASKED,
-            Made.ENGINE if docker else Made.FILE,
-            touches=frozenset({"userns", "user-namespace", *({"engine"} if docker else ())}),
-        )
+        yield _user_namespace(engine)
+
+
+def _user_namespace(engine: str) -> Remedy:
+    docker, title, operator = engine == "docker", "run it in a user namespace", costs.USER_NAMESPACE_ASKED
+    if docker:
+        title, operator = "remap users (userns-remap of the engine)", costs.ENGINE_SET_UP
+    elif engine in KUBERNETES:
+        title, operator = "run it in a user namespace, which the cluster must know", costs.CLUSTER_FEATURE
+    return Remedy(
+        "user namespace",
+        title,
+        (Change(declared.USER_NAMESPACE, "private", "container root is nobody to the host"),),
+        costs.OTHER_USERS,
+        operator,
+        Made.ENGINE if docker else Made.FILE,
+        touches=frozenset({"userns", "user-namespace", *({"engine"} if docker else ())}),
+    )
 
 
 def filter_remedies(facts: Facts) -> Iterator[Remedy]:
