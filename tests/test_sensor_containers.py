@@ -180,6 +180,23 @@ def test_a_container_that_no_engine_knows_has_a_root_of_its_own(own: bool | None
         assert len(life.container.id) <= 12
 
 
+def test_a_namespace_number_that_is_given_out_again_is_another_container() -> None:
+    scene = Scene(root=ROOTS["own"])
+    inner = {**HOST, "mnt": 201, "pid": 202}
+    found = []
+    for pid in (10, 20, 30):
+        scene.forks(1, pid)
+        first = scene.moves(pid, namespaces=inner, own_root=True).container
+        second = scene.forks(pid, pid + 1).container
+        assert first is not None
+        assert first is second
+        found.append(first)
+        for one in (pid + 1, pid):
+            scene.at += 10
+            scene.processes.exited(one, 0, scene.at)
+    assert [one.id for one in found] == ["mntc9", "mntc9-1", "mntc9-2"]
+
+
 def test_a_root_that_changes_after_the_first_look_is_looked_at_again() -> None:
     roots = [ROOTS["host"], ROOTS["own"]]
     containers = Containers(HOST, look=lambda _: roots.pop(0), host_root=ROOTS["host"])

@@ -134,6 +134,7 @@ class Containers:
         self._homes: dict[str, _Home] = {}
         self._by_mounts: dict[int, Container] = {}
         self._groups: dict[int, str] = {}
+        self._turns: dict[int, int] = {}
         self._looks: dict[int, tuple[int, int]] = {}
 
     # --- what is told ------------------------------------------------------------------------------------------
@@ -292,7 +293,7 @@ class Containers:
         if "pid" not in kinds or life.own_root is False:
             return None
         if life.own_root:
-            return self.named(f"mnt{mounts:x}")
+            return self._nameless(mounts)
         many, since_ns = self._looks.get(mounts, (0, 0))
         if life.refreshed_ns - since_ns > _LOOKS_NS:
             many, since_ns = 0, life.refreshed_ns
@@ -302,7 +303,18 @@ class Containers:
         _forget(self._looks)
         root = self._look(life.pid)
         apart = root != self._host_root if root and self._host_root else len(kinds - {"mnt", "pid", "user"}) >= 2
-        return self.named(f"mnt{mounts:x}") if apart else None
+        return self._nameless(mounts) if apart else None
+
+    def _nameless(self, mounts: int) -> Container:
+        """Name a container that nobody names; by its turn where the kernel gave its namespace's number out again."""
+        plain = f"mnt{mounts:x}"
+        turn = self._turns.get(mounts, 0)
+        identity = f"{plain}-{turn}" if turn else plain
+        if identity in self._containers and identity not in self._homes:
+            self._turns[mounts] = turn + 1
+            _forget(self._turns)
+            identity = f"{plain}-{turn + 1}"
+        return self.named(identity)
 
     # --- bookkeeping -------------------------------------------------------------------------------------------
 
@@ -311,7 +323,7 @@ class Containers:
         told = known.container
         mounts = known.namespaces.get("mnt", 0)
         nameless = self._by_mounts.get(mounts)
-        if nameless is not None and nameless.id == f"mnt{mounts:x}":
+        if nameless is not None and nameless.id.partition("-")[0] == f"mnt{mounts:x}":
             self._containers.pop(nameless.id, None)
             home = self._homes.pop(nameless.id, None)
             nameless.id = told.id
