@@ -30,7 +30,7 @@ class Layout:
     @classmethod
     def of(cls, seed: int) -> Layout:
         """Choose a layout."""
-        chance = random.Random(seed)  # noqa: S311 - layouts, not secrets
+        chance = random.Random(seed)
         flow, comments = chance.choice([0.0, 0.2, 0.6]), chance.choice([0.0, 0.1, 0.4])
         return cls(chance, chance.choice([2, 4, 3]), chance.choice([0, 2]), flow, comments)
 
