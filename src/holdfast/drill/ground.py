@@ -20,9 +20,9 @@ from holdfast.drill.journal import Journal, Kind
 from holdfast.drill.listening import Hearing
 from holdfast.drill.mount_options import like_the_hosts
 from holdfast.drill.places import Filled, Place
+from holdfast.drill.real_paths import ENGINE_SOCKETS, KERNEL_TREES
 from holdfast.drill.relay import Relay
 from holdfast.drill.stage import Disk, Planted, Stage
-from holdfast.drill.staging import ENGINE_SOCKETS, KERNEL_TREES
 from holdfast.drill.system_bus import unit_request
 from holdfast.drill.undo_engine import EXPIRES, LABEL
 from holdfast.model.errors import Error, NotPermitted, NotReachable, Unsafe

@@ -5,26 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from holdfast.drill.ground import Ground
 from holdfast.drill.guarded_engine import SOCKET
 from holdfast.drill.mount_options import options_at
+from holdfast.drill.real_paths import ENGINE_SOCKETS, in_kernel_tree
 from holdfast.model.replica import Bind, Node, Replica
 from holdfast.model.values import normal_path
 
-if TYPE_CHECKING:
-    from holdfast.drill.ground import Ground
-
-KERNEL_TREES = ("/proc", "/sys")
-"""What the kernel itself shows. There is no stand-in for it; what a drill does there is looking and writing back."""
 _HOST_ROOT = re.compile(r"/proc/(1|self|thread-self)/root(?=/|$)")
 """Another name of the host's root, which does have a stand-in. Other doors in /proc the fence refuses."""
-ENGINE_SOCKETS = (
-    "/run/docker.sock",
-    "/run/containerd/containerd.sock",
-    "/run/podman/podman.sock",
-)
-"""Sockets of engines. A drill asks them for a container that has one canary folder and nothing else."""
 
 
 def staged(replica: Replica, ground: Ground) -> tuple[Replica, tuple[str, ...]]:
@@ -58,11 +48,6 @@ def _bind(bind: Bind, ground: Ground, *, guarded: bool) -> Bind:
         # Docker asks for a slave mount where / is mounted; nothing is ever mounted in a stand-in that could come in.
         bind = replace(bind, propagation="")
     return replace(bind, stand_in=str(stand_in), read_only=bind.read_only or "ro" in options_at(path))
-
-
-def in_kernel_tree(path: str) -> bool:
-    """Tell whether a path lies in procfs or sysfs."""
-    return any(path == tree or path.startswith(f"{tree}/") for tree in KERNEL_TREES)
 
 
 def _node(node: Node, ground: Ground, differs: list[str]) -> Node:
