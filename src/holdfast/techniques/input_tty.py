@@ -64,7 +64,6 @@ TECHNIQUE = Technique(
     row=70,
     attack=("T1611",),
     evidence=Evidence.COMMON_KNOWLEDGE,
-    confirmed=True,
     exposed_when=(
         may_open_input("uinput", "uinput")
         | may_open_input("input", "evdev")
