@@ -110,7 +110,9 @@ def watch(wanted: Wanted, told: Told, say: Say = lambda _: None) -> int:
         answers = watch_rules.answers(ruleset.rules, names=domains) if ruleset else None
         sensor = stack.enter_context(Sensor(wishes, answers))
         sensor.want_paths(told_by_rules.heads, told_by_rules.tails)
-        sensor.want_soon(starts=told_by_rules.starts, ends=told_by_rules.ends)
+        # A recording may be judged by other rules later.
+        recorded = bool(wanted.record)
+        sensor.want_soon(starts=told_by_rules.starts or recorded, ends=told_by_rules.ends or recorded)
         denying = Denying(catalogue, policy, here, sensor, say)
         stack.callback(denying.close)
         if wanted.pin:

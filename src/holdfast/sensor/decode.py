@@ -16,7 +16,7 @@ from holdfast.sensor.layout import Layout, Record
 
 FILE, OWN_ROOT, OUTSIDE, CUT, LOOSE, UNLINKED, SOCKET, WRITE = 1, 2, 4, 8, 16, 32, 64, 128
 PEER, LISTENS = 1024, 2048
-CONTAINED, SEPARATE, RUNTIME, FLOODS, UNTOLD = 1, 2, 4, 8, 16
+CONTAINED, SEPARATE, RUNTIME, FLOODS, UNTOLD, URGENT = 1, 2, 4, 8, 16, 32
 ROOTED = 1 << 15
 """Its root directory is not the host's."""
 CALL, FORK, EXEC, ENDED, CGROUP = 1, 2, 3, 4, 5
@@ -38,8 +38,8 @@ class Who(NamedTuple):
         start_ns: Its start, CLOCK_BOOTTIME.
         thread: Thread id in the initial pid namespace.
         parent: Process id of its parent now.
-        flags: ``CONTAINED``, ``SEPARATE``, ``RUNTIME``, ``FLOODS``, ``UNTOLD``, and a bit for each namespace that is
-            not the host's.
+        flags: ``CONTAINED``, ``SEPARATE``, ``RUNTIME``, ``FLOODS``, ``UNTOLD``, ``URGENT``, and a bit for each
+            namespace that is not the host's.
         values: What the process table takes: credentials, namespaces, name.
         program: Device and inode of the program it runs.
     """

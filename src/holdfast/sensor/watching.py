@@ -15,6 +15,7 @@ from holdfast.model.errors import NotUnderstood
 from holdfast.model.event import Answer, Event, Process
 from holdfast.model.facts import Fact
 from holdfast.sensor import bpf_file, interests, layout, pushing, rereading, snapshot, speech
+from holdfast.sensor.brief import Brief
 from holdfast.sensor.containers import Containers
 from holdfast.sensor.decode import CONTAINED, FLOODS, UNTOLD, Call, Decoder, Exec, Fork, Group, Head, Told, Who
 from holdfast.sensor.interests import BULK, CRITICAL, LIFE, Interest
@@ -37,6 +38,7 @@ _EAGER, _EAGER_EXEC, _EAGER_LIFE = 11, 1, 2
 _COUNTERS = struct.Struct("<8Q")  # struct counters
 _WAIT_MS = 200
 _MANY, _ALL = 4096, 1 << 30
+_TOGETHER = 1024
 _DULLED = 65536
 _DISKS = frozenset((0xEF53, 0x58465342, 0x9123683E, 0x794C7630, 0x01021994, 0xF2F52010, 0x2FC12FC1, 0x6969))
 """ext, XFS, Btrfs, overlay, tmpfs, F2FS, ZFS, NFS: what a file is there does not depend on who asks."""
@@ -70,7 +72,10 @@ class Sensor:
             NotReachable: There is no libbpf, or no programs for this machine.
         """
         image = bpf_file.image("watch")
-        self._decoder = Decoder(layout.read(image))
+        laid_out = layout.read(image)
+        self._decoder = Decoder(laid_out)
+        self._brief = Brief(laid_out)
+        self._every_life = True
         traced = (*_TRACED, *_ring_programs())
         self._loaded = Loaded(image, "watch", (*traced, "take_stock"))
         try:
@@ -143,8 +148,10 @@ class Sensor:
     def want_soon(self, *, starts: bool, ends: bool) -> None:
         """Ask to be told at once of programs that the host's own processes start, and of processes that end.
 
-        Without it they are told with the next look at the latest, or before whatever they do that is wanted.
+        Who is not asked for is told with the next look at the latest, or before whatever it does that is wanted. A
+        process of the host that began and ended in between, and did nothing of the kind, is then not told at all.
         """
+        self._every_life = starts or ends
         table = self._loaded.table(".bss")
         held = bytearray(table.take(b"\0\0\0\0") or b"")
         ids = list(_HOST.unpack_from(held))
@@ -187,11 +194,24 @@ class Sensor:
 
     def _lives(self, until_ns: int | None, now: int) -> Iterator[Event]:
         """Iterate over what became of processes until a moment (CLOCK_BOOTTIME), or over all that is there."""
+        if until_ns is None and not self._every_life:
+            yield from self._lives_together(now)
+            return
         for record in self._rings[LIFE].read(_MANY if until_ns is None else _ALL):
             at_ns = self._decoder.at_ns(record)
             yield from self._read((record,), now)
             if until_ns is not None and at_ns > until_ns:
                 break
+
+    def _lives_together(self, now: int) -> Iterator[Event]:
+        """Iterate over all that is there, without processes that nobody will ask for."""
+        records = [bytes(record) for record in self._rings[LIFE].read(_TOGETHER)]
+        needless = self._brief.among(records)
+        for index, record in enumerate(records):
+            if index in needless:
+                self._noted(self._decoder.head(memoryview(record)))
+            else:
+                yield from self._read((memoryview(record),), now)
 
     def _read(self, records: Iterable[memoryview], now: int) -> Iterator[Event]:
         for record in records:

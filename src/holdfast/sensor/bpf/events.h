@@ -15,6 +15,7 @@ enum subject_flag {
     SUBJECT_RUNTIME = 4,         /* runs a registered runtime's own program */
     SUBJECT_FLOODS = 8,          /* its container has used up its share of records of this call for this second */
     SUBJECT_UNTOLD = 16,         /* no record told that it was born */
+    SUBJECT_URGENT = 32,         /* it runs a program that woke the sensor */
     SUBJECT_MNT = 1 << 8, SUBJECT_PID = 1 << 9, SUBJECT_USER = 1 << 10, SUBJECT_NET = 1 << 11,
     SUBJECT_IPC = 1 << 12, SUBJECT_UTS = 1 << 13, SUBJECT_CGROUP = 1 << 14, SUBJECT_ROOT = 1 << 15,
                                  /* this namespace (or root directory) is not the host's */

@@ -578,6 +578,8 @@ int executed(u64 *context)
     /* What an engine sets up, what a container runs, and what the kernel or somebody on the host starts of it. */
     u32 urgent = marked || exec->subject.flags & (SUBJECT_SEPARATE | SUBJECT_RUNTIME) ||
                  (task->real_parent->flags & PF_KTHREAD) || object->magic == MAGIC_OVERLAY;
+    if (urgent)
+        exec->subject.flags |= SUBJECT_URGENT;
     emit(&exec->head, RING_LIFE, KIND_EXEC, &s->record, sizeof(s->record) + bounded(at), urgent);
     return 0;
 }
