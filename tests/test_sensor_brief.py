@@ -59,7 +59,7 @@ def test_bytes_that_are_no_record_are_left_for_who_says_so(data: bytes) -> None:
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Told]:
-    """Draw lives: each begins once, runs programs, makes others, and perhaps ends, before its children or after them."""
+    """Draw lives: each begins once, runs programs, makes others, and perhaps ends, before its children or after."""
     told: list[Told] = []
     living, number = [1], 1
     for _ in range(draw(st.integers(0, 40))):
