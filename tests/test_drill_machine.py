@@ -299,7 +299,12 @@ def test_the_payload_has_every_dependency() -> None:
             if match and "extra ==" not in line and match[0].lower() not in wanted:
                 todo.append(match[0].lower())
     copied = {name.lower() for module in payload.MODULES for name in packages_distributions()[module]}
-    assert wanted - {"markdown-it-py"} <= copied | {"holdfast"}
+    assert wanted - {"markdown-it-py"} - payload.SOLVER <= copied | {"holdfast"}
+
+
+def test_what_stays_behind_is_not_loaded_by_a_drill() -> None:
+    line = "import holdfast.cli.main, holdfast.app.drill, holdfast.app.watch, sys; sys.exit('pysat' in sys.modules)"
+    subprocess.run([sys.executable, "-c", line], check=True)
 
 
 def test_a_missing_program_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:

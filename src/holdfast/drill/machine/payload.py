@@ -14,6 +14,8 @@ PYTHON = "python"
 MODULES = ("holdfast", "markdown_it", "mdurl", "pathspec", "pygments", "rich", "shtab", "yaml")
 """The program and all that it imports at run time. Their compiled parts go along; where the guest's Python is another
 version it passes those by, and each has a part in Python that does the same."""
+SOLVER = frozenset({"python-sat", "six"})
+"""Distributions that stay behind: ``holdfast harden`` alone loads them, and no machine runs it."""
 
 
 def payload(folder: Path) -> Path:
